@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spool: what was accepted. SQLite (WAL, synchronous=FULL) written by one thread that commits all that is ready in one transaction; small
+ * bodies in the database, larger ones in files that a few body threads write as they arrive. Nothing is acknowledged before
+ * its commit, and with it its body, is on disk.
+ *
+ * The legal states of a message, and what a crash there leaves:
+ *
+ *   state      database        body file                after a crash
+ *   incoming   no row          may exist, any part      file is removed at the next start; the client was not answered, sends again
+ *   queued     message row,    whole and synced, or     delivery goes on
+ *              recipient rows  inline in the row
+ *   settled    recipient rows  may still exist          nothing is lost: the row goes in the commit, the file after it; a file without
+ *              gone, row gone                           row is removed at the next start
+ *
+ * A recipient is due (next_at <= now), waiting (next_at > now) or held; while a courier works on it, it is claimed, which is known in memory only: after
+ * a crash it is due again, and the courier finds out what it had done before (Maildir file names come from queue id and recipient).
+ */
+#ifndef GP_SPOOL_H
+#define GP_SPOOL_H
+
+#include "base/base.h"
+#include "net/loop.h"
+#include "settings/settings.h"
+
+struct spool;
+#define QUEUE_ID_MAX 20 /* "xxxxxx-xxxxxx-xx" and NUL */
+
+/* Opens (or makes) queue.db and the folder of body files in data_dir, cleans up what a crash left, starts the threads. */
+struct spool *spool_open(struct settings_cell *cell, struct buf *error);
+/* Commits what was handed over, then ends. Nothing may come in any more. */
+void spool_close(struct spool **spool);
+
+/* ---- coming in: from one loop, never blocks ---- */
+struct envelope {
+    const char *sender;            /* "" for the null sender */
+    const char *const *recipients; /* addresses, folded, without duplicates */
+    size_t recipient_count;
+    const char *account;           /* who logged in, or "" */
+    const char *client;            /* for people: "H=(laptop) [192.0.2.7]:37803" */
+    bool eight_bit;                /* BODY=8BITMIME was said */
+};
+enum spool_result {
+    SPOOL_OK,
+    SPOOL_FULL,   /* no space (or quota) on the disk: 452 4.3.1 */
+    SPOOL_BROKEN, /* read-only, I/O error, damaged: 451 4.3.0 */
+};
+enum spool_flow { SPOOL_GO, SPOOL_WAIT /* stop feeding until drained */ };
+
+struct spool_in; /* a message that is coming in */
+struct spool_in_events {
+    void (*drained)(void *arg);                        /* go on after SPOOL_WAIT */
+    void (*done)(void *arg, enum spool_result result); /* answer to commit: on disk, or not */
+};
+/* Gives it an id at once. Callbacks come on the loop's thread. */
+struct spool_in *spool_in_open(struct spool *spool, struct loop *loop, const struct spool_in_events *events, void *arg);
+const char *spool_in_id(const struct spool_in *in); /* valid until done or abort */
+/* Adds message bytes; at most 256 KiB a message are in memory at a time. After a failure it swallows the rest and commit tells. */
+enum spool_flow spool_in_add(struct spool_in *in, const char *data, size_t n);
+uint64_t spool_in_size(const struct spool_in *in);
+/* Hands it over; envelope is copied. done comes later; then in is gone. */
+void spool_in_commit(struct spool_in *in, const struct envelope *envelope);
+/* The client went away or was refused: all of it is dropped. After commit: the message stays, only done is not called. Nulls the pointer. */
+void spool_in_abort(struct spool_in **in);
+
+/* ---- going out: from courier threads, may block ---- */
+struct delivery {
+    int64_t recipient_row;     /* key of the recipient in the queue */
+    char id[QUEUE_ID_MAX];
+    char *sender, *recipient;  /* owned by the delivery */
+    char *account;
+    uint64_t size;
+    int64_t queued_at;         /* wall seconds */
+    unsigned attempts;         /* made before this one */
+    bool eight_bit;
+};
+/* Waits at most timeout_ms until something may be due (or spool_wake), then returns. */
+void spool_wait_due(struct spool *spool, uint64_t timeout_ms);
+void spool_wake(struct spool *spool);
+/* Claims up to max due deliveries, oldest first, those of one message together. Returns how many. -1 when the queue cannot be read. */
+int spool_claim(struct spool *spool, int64_t now, struct delivery *out, int max);
+void delivery_free(struct delivery *d); /* frees what it owns; the claim stays until settled */
+
+struct spool_body; /* a message being read */
+struct spool_body *spool_body_open(struct spool *spool, const char *id, struct buf *error);
+ssize_t spool_body_read(struct spool_body *body, char *out, size_t n); /* bytes, 0 at the end, -1 on error */
+int spool_body_rewind(struct spool_body *body);
+void spool_body_close(struct spool_body **body);
+
+enum settle_outcome {
+    SETTLE_DONE,   /* delivered: the recipient leaves the queue */
+    SETTLE_RETRY,  /* again at next_at */
+    SETTLE_FAILED, /* given up: leaves the queue, together with the bounce if there is one */
+    SETTLE_RELEASE /* not tried after all: due again, nothing counted */
+};
+struct settlement {
+    int64_t recipient_row;
+    enum settle_outcome outcome;
+    int64_t next_at;     /* SETTLE_RETRY */
+    const char *answer;  /* the remote server's last answer in full, or the reason; kept for `queue show` */
+};
+struct bounce { /* a message to queue in the same transaction */
+    const char *recipient; /* the sender is always null */
+    const char *data;
+    size_t n;
+    char id_r[QUEUE_ID_MAX]; /* out */
+};
+/* All or nothing, on disk when it returns SPOOL_OK. Ends the claims in any case. bounce may be NULL. */
+enum spool_result spool_settle(struct spool *spool, const struct settlement *list, size_t n, struct bounce *bounce);
+
+/* ---- for people: may block, never from a loop ---- */
+struct queue_recipient {
+    const char *address, *state; /* "due", "waiting", "held", "delivering" */
+    const char *last_answer;     /* "" when not tried yet */
+    int64_t next_at;
+    unsigned attempts;
+};
+struct queue_row {
+    const char *id, *sender, *account, *client;
+    uint64_t size;
+    int64_t queued_at;
+    const struct queue_recipient *recipients;
+    size_t recipient_count;
+};
+/* Calls row for each message (or only for id, if not NULL), oldest first, at most limit. Returns how many, -1 on error with *error. */
+int spool_each(struct spool *spool, const char *id, int limit, void (*row)(void *arg, const struct queue_row *row), void *arg, struct buf *error);
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_REMOVE };
+/* On the message id, or on all for NULL. retry also releases held ones. Returns how many messages, -1 on error with *error. */
+int spool_act(struct spool *spool, enum queue_action action, const char *id, struct buf *error);
+
+struct spool_stats {
+    uint64_t messages, recipients, bytes, commits, committed_messages;
+    enum spool_result state; /* of the last commit */
+};
+void spool_stats(struct spool *spool, struct spool_stats *out_r);
+
+#endif
