@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections: a socket on a loop, plain or TLS, behind conn_events.
+ *
+ * Poll events are dropped lazily: a paused connection stays registered until an event comes that nobody wants, so that the usual
+ * pause (waiting for a commit while the client waits for its reply) costs no system call.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/tls.h"
+
+enum {
+    CHUNK = 16384,         /* one TLS record at most (RFC 8446, section 5.1), so nothing stays inside OpenSSL after a read */
+    ROUNDS = 4,            /* reads of one connection before the others' turn */
+    UNSENT_MAX = 65536,
+    UNUSED_MAX = 131072,   /* a line of the largest limit, and a chunk */
+    LINGER_MS = 2000,
+    LINGER_BYTES = 1 << 20,
+};
+
+enum conn_state {
+    CONN_OPEN,
+    CONN_TO_TLS,    /* handshake starts when all is sent */
+    CONN_HANDSHAKE,
+    CONN_CLOSING,   /* closes when all is sent */
+    CONN_LINGERING, /* all is sent, the peer may still be sending */
+    CONN_ENDED,     /* only handles are left */
+};
+
+struct conn {
+    uv_poll_t poll;
+    uv_timer_t timer;
+    struct loop_task task; /* what must not happen inside a caller's call: resume, failure */
+    struct loop *loop;
+    const struct conn_events *events;
+    void *arg;
+    SSL *ssl;
+    struct tls_policy *policy; /* from conn_start_tls until the handshake starts */
+    struct tls_offer *offer;   /* until the handshake is done */
+    struct tls_failure failure;
+    struct buf unused, unsent;
+    size_t sent; /* of unsent */
+    size_t lingered;
+    int fd;
+    int polled;  /* events that libuv was asked for */
+    unsigned refs; /* open handles, posted task */
+    enum conn_state state;
+    enum conn_end end;
+    bool paused, in_callback, posted, failed, want_write, aborted;
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_task(struct loop_task *task);
+static void read_input(struct conn *c);
+static void go_on(struct conn *c);
+
+/* ---- life ---- */
+
+static void drop_ref(struct conn *c)
+{
+    if (--c->refs > 0)
+        return;
+    free(c);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    drop_ref(handle->data);
+}
+
+struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *events, void *arg)
+{
+    int on = 1;
+    struct conn *c = xcalloc(1, sizeof *c);
+    c->loop = loop;
+    c->fd = fd;
+    c->events = events;
+    c->arg = arg;
+    c->paused = true;
+    c->task.run = on_task;
+    buf_init(&c->unused, UNUSED_MAX);
+    buf_init(&c->unsent, UNSENT_MAX);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (uv_poll_init(loop_uv(loop), &c->poll, fd) != 0) { /* sets O_NONBLOCK */
+        close(fd);
+        free(c);
+        return NULL;
+    }
+    uv_timer_init(loop_uv(loop), &c->timer);
+    c->poll.data = c->timer.data = c;
+    c->refs = 2;
+    return c;
+}
+
+static void post(struct conn *c)
+{
+    if (c->posted)
+        return;
+    c->posted = true;
+    c->refs++;
+    loop_post(c->loop, &c->task);
+}
+
+/* The one place where a connection ends. Never inside a caller's call. */
+static void finish(struct conn *c, enum conn_end end)
+{
+    if (c->state == CONN_ENDED)
+        return;
+    c->state = CONN_ENDED;
+    c->events->closed(c->arg, end);
+    SSL_free(c->ssl);
+    free(c->offer);
+    tls_policy_release(&c->policy);
+    buf_cleanse(&c->unused); /* may hold a password */
+    buf_free(&c->unsent);
+    uv_close((uv_handle_t *)&c->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    close(c->fd);
+}
+
+/* ---- polling ---- */
+
+static int wanted(const struct conn *c)
+{
+    bool blocked = c->unsent.len > 0;
+    switch (c->state) {
+    case CONN_OPEN: return blocked ? UV_WRITABLE : c->paused ? 0 : UV_READABLE;
+    case CONN_HANDSHAKE: return c->want_write ? UV_WRITABLE : UV_READABLE;
+    case CONN_TO_TLS:
+    case CONN_CLOSING: return blocked ? UV_WRITABLE : 0;
+    case CONN_LINGERING: return UV_READABLE;
+    case CONN_ENDED: break;
+    }
+    return 0;
+}
+
+static void ask(struct conn *c, int events)
+{
+    if (events == c->polled || c->state == CONN_ENDED)
+        return;
+    c->polled = events;
+    if (events == 0)
+        uv_poll_stop(&c->poll);
+    else
+        uv_poll_start(&c->poll, events, on_poll);
+}
+
+/* Asks for what is missing; what is too much is dropped when it happens. */
+static void ask_more(struct conn *c)
+{
+    int want = wanted(c);
+    if ((c->polled & want) != want)
+        ask(c, c->polled | want);
+}
+
+/* ---- sending ---- */
+
+enum step { STEP_OK, STEP_BLOCKED, STEP_FAILED };
+
+static enum step tls_step(struct conn *c, int r)
+{
+    int error = SSL_get_error(c->ssl, r);
+    c->want_write = error == SSL_ERROR_WANT_WRITE;
+    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? STEP_BLOCKED : STEP_FAILED;
+}
+
+static enum step send_some(struct conn *c)
+{
+    const char *p = c->unsent.data + c->sent;
+    size_t n = c->unsent.len - c->sent;
+    if (c->ssl != NULL) {
+        size_t done = 0;
+        ERR_clear_error();
+        int r = SSL_write_ex(c->ssl, p, n, &done);
+        c->sent += done;
+        return r == 1 ? STEP_OK : tls_step(c, r);
+    }
+    ssize_t done = send(c->fd, p, n, MSG_NOSIGNAL);
+    if (done >= 0)
+        c->sent += (size_t)done;
+    else if (errno != EINTR)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? STEP_BLOCKED : STEP_FAILED;
+    return STEP_OK;
+}
+
+static void flush(struct conn *c)
+{
+    while (c->unsent.len > 0 && c->sent < c->unsent.len && !c->failed) {
+        enum step step = send_some(c);
+        if (step == STEP_BLOCKED)
+            return;
+        c->failed = step == STEP_FAILED;
+    }
+    buf_free(&c->unsent); /* an idle connection keeps no buffer */
+    c->sent = 0;
+}
+
+void conn_write(struct conn *c, const void *data, size_t n)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    if (!buf_add(&c->unsent, data, n))
+        c->failed = true;
+    if (c->in_callback)
+        return;
+    flush(c);
+    if (c->failed)
+        post(c);
+    else
+        ask_more(c);
+}
+
+/* ---- closing ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+static void linger(struct conn *c)
+{
+    if (c->ssl != NULL) {
+        ERR_clear_error();
+        SSL_shutdown(c->ssl); /* close_notify; the peer's is not waited for */
+    }
+    shutdown(c->fd, SHUT_WR);
+    c->state = CONN_LINGERING;
+    uv_timer_start(&c->timer, on_timer, LINGER_MS, 0);
+}
+
+/* Raw bytes, also under TLS: nobody will look at them. */
+static void discard_input(struct conn *c)
+{
+    char chunk[CHUNK];
+    for (int i = 0; i < ROUNDS; i++) {
+        ssize_t n = recv(c->fd, chunk, sizeof chunk, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n > 0)
+            c->lingered += (size_t)n;
+        if (n <= 0 || c->lingered > LINGER_BYTES) {
+            finish(c, CONN_DONE);
+            return;
+        }
+    }
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->state >= CONN_CLOSING)
+        return;
+    c->state = CONN_CLOSING;
+    uv_timer_start(&c->timer, on_timer, LINGER_MS, 0); /* also for what is unsent */
+    if (!c->in_callback)
+        post(c);
+}
+
+void conn_abort(struct conn *c)
+{
+    if (c->state == CONN_ENDED)
+        return;
+    c->aborted = true;
+    post(c);
+}
+
+/* ---- TLS ---- */
+
+void conn_start_tls(struct conn *c, struct tls_policy *policy)
+{
+    c->policy = tls_policy_hold(policy);
+    c->state = CONN_TO_TLS;
+    if (!c->in_callback)
+        post(c);
+}
+
+static void handshake(struct conn *c)
+{
+    ERR_clear_error();
+    int r = SSL_do_handshake(c->ssl);
+    if (r == 1) {
+        free(c->offer);
+        c->offer = NULL;
+        c->state = CONN_OPEN;
+        c->in_callback = true;
+        c->events->tls_ready(c->arg);
+        c->in_callback = false;
+        go_on(c);
+        return;
+    }
+    if (tls_step(c, r) == STEP_BLOCKED)
+        return;
+    tls_explain(&c->failure);
+    c->failure.offer = c->offer;
+    finish(c, CONN_TLS_FAILED);
+}
+
+static void begin_handshake(struct conn *c)
+{
+    buf_cleanse(&c->unused);
+    c->ssl = tls_server(c->policy, c->fd, &c->offer);
+    tls_policy_release(&c->policy);
+    if (c->ssl == NULL) {
+        finish(c, CONN_RESET);
+        return;
+    }
+    c->state = CONN_HANDSHAKE;
+    handshake(c);
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+    return c->ssl != NULL && c->state != CONN_HANDSHAKE;
+}
+
+const char *conn_tls_text(const struct conn *c, char out[TLS_TEXT_MAX])
+{
+    out[0] = '\0';
+    if (conn_is_tls(c)) {
+        const char *version = SSL_get_version(c->ssl); /* "TLSv1.3": Exim writes it without the v */
+        snprintf(out, TLS_TEXT_MAX, "TLS%s:%s:%d", version + (strncmp(version, "TLSv", 4) == 0 ? 4 : 0), SSL_get_cipher_name(c->ssl),
+                 SSL_get_cipher_bits(c->ssl, NULL));
+    }
+    return out;
+}
+
+const struct tls_failure *conn_tls_failure(struct conn *c)
+{
+    if (c->failure.cause == CAUSE_NONE) {
+        c->failure = (struct tls_failure){CAUSE_TLS_TIMEOUT, "timed out", c->offer};
+    }
+    return &c->failure;
+}
+
+/* ---- receiving ---- */
+
+static size_t show(struct conn *c, const char *bytes, size_t n)
+{
+    c->in_callback = true;
+    size_t used = c->events->data(c->arg, bytes, n);
+    c->in_callback = false;
+    return used;
+}
+
+static void take(struct conn *c, const char *bytes, size_t n)
+{
+    if (c->unused.len == 0) {
+        size_t used = show(c, bytes, n);
+        if (used < n && !buf_add(&c->unused, bytes + used, n - used))
+            c->failed = true;
+        return;
+    }
+    if (!buf_add(&c->unused, bytes, n))
+        c->failed = true;
+    else
+        buf_consume(&c->unused, show(c, c->unused.data, c->unused.len));
+    if (c->unused.len == 0)
+        buf_free(&c->unused);
+}
+
+/* One read; false when there is nothing more for now, or the connection has ended. */
+static bool read_once(struct conn *c, char chunk[CHUNK])
+{
+    ssize_t n = 0;
+    if (c->ssl != NULL) {
+        size_t got = 0;
+        ERR_clear_error();
+        int r = SSL_read_ex(c->ssl, chunk, CHUNK, &got);
+        if (r != 1 && tls_step(c, r) == STEP_BLOCKED)
+            return false;
+        n = (ssize_t)got; /* 0: close_notify, end of file or a broken record */
+    } else {
+        n = recv(c->fd, chunk, CHUNK, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return false;
+    }
+    if (n <= 0) {
+        finish(c, n == 0 ? CONN_CLOSED_BY_PEER : CONN_RESET);
+        return false;
+    }
+    take(c, chunk, (size_t)n);
+    return true;
+}
+
+static bool may_read(const struct conn *c)
+{
+    return c->state == CONN_OPEN && !c->paused && c->unsent.len == 0 && !c->failed;
+}
+
+static void read_input(struct conn *c)
+{
+    char chunk[CHUNK];
+    bool more = true;
+    for (int i = 0; i < ROUNDS && more && may_read(c); i++) {
+        more = read_once(c, chunk);
+        if (c->state != CONN_ENDED)
+            flush(c);
+    }
+    if (c->state == CONN_OPEN && c->ssl != NULL && may_read(c) && SSL_pending(c->ssl) > 0)
+        post(c); /* poll does not know of bytes inside OpenSSL */
+}
+
+/* After anything happened: sends, and does what the state asks for. */
+static void go_on(struct conn *c)
+{
+    if (c->state == CONN_ENDED)
+        return;
+    flush(c);
+    if (c->failed || c->aborted) {
+        finish(c, c->aborted ? CONN_DONE : CONN_RESET);
+        return;
+    }
+    if (c->unsent.len == 0 && c->state == CONN_TO_TLS)
+        begin_handshake(c);
+    else if (c->unsent.len == 0 && c->state == CONN_CLOSING)
+        linger(c);
+    if (c->state != CONN_ENDED)
+        ask_more(c);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct conn *c = poll->data;
+    if (status < 0 && c->state != CONN_LINGERING)
+        c->failed = true;
+    int want = wanted(c);
+    if (c->failed || (events & want) == 0) {
+        ask(c, want); /* nobody wants it: ask for less */
+    } else if (c->state == CONN_LINGERING) {
+        discard_input(c);
+    } else if (c->state == CONN_HANDSHAKE) {
+        handshake(c);
+    } else if (want & UV_READABLE) {
+        read_input(c);
+    } else { /* unsent bytes go out; then what waited for that may be read */
+        flush(c);
+        if (may_read(c) && c->unused.len > 0)
+            post(c);
+    }
+    go_on(c);
+}
+
+static void on_task(struct loop_task *task)
+{
+    struct conn *c = CONTAINER_OF(task, struct conn, task);
+    c->posted = false;
+    if (may_read(c) && c->unused.len > 0) {
+        buf_consume(&c->unused, show(c, c->unused.data, c->unused.len));
+        if (c->unused.len == 0)
+            buf_free(&c->unused);
+    }
+    if (c->state == CONN_OPEN && c->ssl != NULL && may_read(c) && SSL_pending(c->ssl) > 0)
+        read_input(c);
+    go_on(c);
+    drop_ref(c);
+}
+
+void conn_pause(struct conn *c)
+{
+    c->paused = true;
+}
+
+void conn_resume(struct conn *c)
+{
+    if (!c->paused || c->state == CONN_ENDED)
+        return;
+    c->paused = false;
+    if (c->unused.len > 0 || (c->ssl != NULL && SSL_pending(c->ssl) > 0))
+        post(c);
+    ask_more(c);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct conn *c = timer->data;
+    if (c->state == CONN_CLOSING || c->state == CONN_LINGERING) {
+        finish(c, CONN_DONE);
+        return;
+    }
+    c->in_callback = true;
+    c->events->timeout(c->arg);
+    c->in_callback = false;
+    go_on(c);
+}
+
+void conn_set_timeout(struct conn *c, uint64_t ms)
+{
+    if (c->state >= CONN_CLOSING) /* then the timer is ours */
+        return;
+    if (ms == 0)
+        uv_timer_stop(&c->timer);
+    else
+        uv_timer_start(&c->timer, on_timer, ms, 0);
+}
+
+size_t conn_peek(struct conn *c, void *out, size_t n)
+{
+    ssize_t got = recv(c->fd, out, n, MSG_PEEK | MSG_DONTWAIT);
+    return got > 0 ? (size_t)got : 0;
+}
