@@ -64,7 +64,8 @@ static bool fail_write(struct load_session *s, struct load_run *run, enum load_i
     size_t n = 0;
     struct load_reply reply;
     io = load_stream_read(&s->stream, s->in + s->in_n, sizeof s->in - s->in_n, &n);
-    if (io == LOAD_IO_OK && load_reply_parse(s->in, s->in_n + n, &reply) == LOAD_PARSE_OK) {
+    if (io == LOAD_IO_OK &&
+        load_reply_parse(s->in + s->in_at, s->in_n + n - s->in_at, &reply) == LOAD_PARSE_OK) {
         return fail_reply(s, run, &reply);
     }
     return fail(s, run, 0, why);
@@ -323,11 +324,10 @@ static bool take_reply(struct load_session *s, struct load_run *run, const struc
 static bool take_replies(struct load_session *s, struct load_run *run)
 {
     unsigned expected = s->owed;
-    size_t at = 0;
-    while (at < s->in_n && s->step != STEP_TLS) {
+    while (s->in_at < s->in_n && s->step != STEP_TLS) {
         struct load_reply reply;
-        enum load_parse parse = load_reply_parse(s->in + at, s->in_n - at, &reply);
-        if (parse == LOAD_PARSE_MORE && (at > 0 || s->in_n < sizeof s->in)) {
+        enum load_parse parse = load_reply_parse(s->in + s->in_at, s->in_n - s->in_at, &reply);
+        if (parse == LOAD_PARSE_MORE && s->in_n - s->in_at < sizeof s->in) {
             break;
         }
         if (parse != LOAD_PARSE_OK) {
@@ -337,13 +337,14 @@ static bool take_replies(struct load_session *s, struct load_run *run)
             return fail(s, run, reply.code, "reply without a command");
         }
         expected--;
-        at += reply.bytes;
+        s->in_at += reply.bytes;
         if (!take_reply(s, run, &reply)) {
             return false;
         }
     }
-    s->in_n -= at;
-    memmove(s->in, s->in + at, s->in_n);
+    s->in_n -= s->in_at;
+    memmove(s->in, s->in + s->in_at, s->in_n);
+    s->in_at = 0;
     return s->step != STEP_TLS || start_tls(s, run);
 }
 
@@ -396,7 +397,7 @@ void load_session_start(struct load_session *s, struct load_run *run, uint64_t n
     s->owed = 0;
     s->messages = 0;
     s->pipelining = false;
-    s->in_n = s->out_n = s->body_n = s->sent = 0;
+    s->in_at = s->in_n = s->out_n = s->body_n = s->sent = 0;
     s->began = s->step_began = s->moved = load_now();
     enum load_io io = load_stream_connect(&s->stream, (struct sockaddr *)&run->address, run->address_n);
     if (io == LOAD_IO_FAILED) {

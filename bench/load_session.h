@@ -54,7 +54,7 @@ struct load_session {
     size_t sent;   /* of both together */
     char head[LOAD_HEAD_MAX];
 
-    size_t in_n;
+    size_t in_at, in_n; /* what has come and is not yet taken lies between these */
     char in[LOAD_INPUT_MAX];
 };
 

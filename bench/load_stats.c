@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SUB_BITS   6
-#define SUB        (1U << SUB_BITS)
+#define SUB        ((size_t)1 << SUB_BITS)
 #define BUCKETS    ((64 - SUB_BITS + 1) * SUB)
 #define ERRORS_MAX 64
 #define TEXT_MAX   160
@@ -67,7 +67,7 @@ static size_t bucket_of(uint64_t value)
         return (size_t)value;
     }
     unsigned shift = 63U - (unsigned)__builtin_clzll(value) - SUB_BITS;
-    return (size_t)((shift + 1) * SUB + ((value >> shift) & (SUB - 1)));
+    return (shift + 1) * SUB + ((value >> shift) & (SUB - 1));
 }
 
 /* The middle of the bucket. */
@@ -77,7 +77,7 @@ static uint64_t value_of(size_t bucket)
         return bucket;
     }
     unsigned shift = (unsigned)(bucket / SUB) - 1;
-    uint64_t low = (uint64_t)(SUB + bucket % SUB) << shift;
+    uint64_t low = (SUB + bucket % SUB) << shift;
     return low + ((uint64_t)1 << shift) / 2;
 }
 
@@ -96,7 +96,10 @@ static void copy_printable(char to[TEXT_MAX], const char *from)
     size_t i = 0;
     for (; from[i] && i < TEXT_MAX - 1; i++) {
         bool plain = from[i] >= ' ' && from[i] <= '~' && from[i] != '"' && from[i] != '\\';
-        to[i] = plain ? from[i] : '?';
+        to[i] = '?';
+        if (plain) {
+            to[i] = from[i];
+        }
     }
     to[i] = '\0';
 }
