@@ -5,6 +5,16 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+/* An IPv4-mapped address (RFC 4291, section 2.5.5.2) is the IPv4 host: one form, so that lists match. */
+static struct addr addr_from_in6(const struct in6_addr *in6)
+{
+    struct addr a = {0};
+    bool mapped = IN6_IS_ADDR_V4MAPPED(in6);
+    a.family = mapped ? AF_INET : AF_INET6;
+    memcpy(a.bytes, in6->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+    return a;
+}
+
 struct addr addr_from_sockaddr(const struct sockaddr *sa)
 {
     struct addr a = {0};
@@ -17,14 +27,8 @@ struct addr addr_from_sockaddr(const struct sockaddr *sa)
     } else if (sa->sa_family == AF_INET6) {
         struct sockaddr_in6 in6;
         memcpy(&in6, sa, sizeof in6);
+        a = addr_from_in6(&in6.sin6_addr);
         a.port = ntohs(in6.sin6_port);
-        if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
-            a.family = AF_INET;
-            memcpy(a.bytes, in6.sin6_addr.s6_addr + 12, 4);
-        } else {
-            a.family = AF_INET6;
-            memcpy(a.bytes, in6.sin6_addr.s6_addr, 16);
-        }
     }
     return a;
 }
@@ -49,12 +53,11 @@ socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *sa_r)
 
 bool addr_parse(const char *text, struct addr *a_r)
 {
-    struct addr a = {0};
-    if (inet_pton(AF_INET, text, a.bytes) == 1)
-        a.family = AF_INET;
-    else if (inet_pton(AF_INET6, text, a.bytes) == 1)
-        a.family = AF_INET6;
-    else
+    struct addr a = {.family = AF_INET};
+    struct in6_addr in6;
+    if (inet_pton(AF_INET6, text, &in6) == 1)
+        a = addr_from_in6(&in6);
+    else if (inet_pton(AF_INET, text, a.bytes) != 1)
         return false;
     *a_r = a;
     return true;

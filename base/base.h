@@ -3,8 +3,8 @@
  * base: what every room needs and nothing that knows of mail: capped buffers, text, numbers and durations
  * from outside, clocks, addresses, files, random bytes.
  *
- * Memory: xmalloc and friends never return NULL; a process that cannot get a few bytes ends (the keeper starts
- * it again, and nothing that was acknowledged is lost).
+ * Memory: xmalloc and friends never return NULL; a process that cannot get a few bytes ends (the keeper
+ * starts it again, and nothing that was acknowledged is lost).
  */
 #ifndef GP_BASE_H
 #define GP_BASE_H
@@ -20,7 +20,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 
-#define COUNT_OF(a)          (sizeof(a) / sizeof((a)[0]))
+#define COUNT_OF(a)           (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(p, t, m) ((t *)(void *)((char *)(p)-offsetof(t, m)))
 
 /* ---- memory ---- */
@@ -31,10 +31,10 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 
 /* ---- clocks ---- */
-uint64_t clock_mono_ms(void);  /* milliseconds of CLOCK_MONOTONIC: for waits and ages */
-uint64_t clock_mono_us(void);  /* microseconds of the same */
-int64_t clock_wall(void);      /* seconds since 1970: for what is stored and shown */
-int64_t clock_wall_ms(void);   /* milliseconds since 1970 */
+uint64_t clock_mono_ms(void); /* milliseconds of CLOCK_MONOTONIC: for waits and ages */
+uint64_t clock_mono_us(void); /* microseconds of the same */
+int64_t clock_wall(void);     /* seconds since 1970: for what is stored and shown */
+int64_t clock_wall_ms(void);  /* milliseconds since 1970 */
 
 /* Writes an RFC 3339 time in UTC ("2026-11-24T21:57:52Z") into out. */
 #define TIME_TEXT_MAX 32
@@ -52,7 +52,10 @@ struct addr {
 struct addr addr_from_sockaddr(const struct sockaddr *sa);
 /* Fills *sa_r, returns its length; 0 when the family is none. */
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *sa_r);
-/* Parses an IP address without port ("192.0.2.7", "2001:db8::1"); false and *a_r untouched when it is none. */
+/*
+ * Parses an IP address without port ("192.0.2.7", "2001:db8::1"); IPv4-mapped IPv6 becomes IPv4. False and
+ * *a_r untouched when it is none.
+ */
 bool addr_parse(const char *text, struct addr *a_r);
 /* The address alone, "192.0.2.7"; "-" when none. Returns out. */
 const char *addr_text(const struct addr *a, char out[ADDR_TEXT_MAX]);
@@ -60,7 +63,10 @@ bool addr_equal(const struct addr *a, const struct addr *b); /* ports are not co
 bool addr_is_loopback(const struct addr *a);
 
 /* ---- files ---- */
-/* Reads a whole file of at most max bytes into *out_r (grown, NUL-terminated behind len). 0, or -errno (EFBIG when larger). */
+/*
+ * Reads a whole file of at most max bytes into *out_r, which needs no init (NUL-terminated behind len). 0, or
+ * -errno (EFBIG when larger).
+ */
 int file_read(const char *path, size_t max, struct buf *out_r);
 /* The same from an open descriptor, from its beginning; the descriptor stays open. */
 int file_read_fd(int fd, size_t max, struct buf *out_r);
@@ -70,7 +76,7 @@ int file_write_all(int fd, const void *data, size_t n);
 int file_replace(const char *path, const void *data, size_t n, mode_t mode);
 /* fsync of a folder. 0 or -errno. */
 int dir_sync(const char *path);
-/* Makes the folder and the missing ones above it. 0 or -errno. */
+/* Makes the folder and the missing ones above it, each name synced. 0 (also when it is there) or -errno. */
 int dir_make(const char *path, mode_t mode);
 /* Closes *fd if it is >= 0 and sets it to -1. */
 void fd_close(int *fd);

@@ -15,7 +15,7 @@ void buf_init(struct buf *b, size_t max)
 void buf_free(struct buf *b)
 {
     free(b->data);
-    buf_init(b, b->max);
+    *b = (struct buf){.max = b->max, .secret = b->secret};
 }
 
 void buf_cleanse(struct buf *b)
@@ -33,9 +33,24 @@ void buf_clear(struct buf *b)
         b->data[0] = '\0';
 }
 
+static void grow(struct buf *b, size_t size)
+{
+    char *old = b->data;
+    if (b->secret && old != NULL) {
+        b->data = xmalloc(size);
+        memcpy(b->data, old, b->len + 1);
+        explicit_bzero(old, b->size);
+        free(old);
+    } else {
+        b->data = xrealloc(old, size);
+    }
+    b->size = size;
+    b->data[b->len] = '\0';
+}
+
 char *buf_reserve(struct buf *b, size_t n)
 {
-    if (n > b->max - b->len) {
+    if (n > b->max - b->len || n > PTRDIFF_MAX - 1 - b->len) {
         b->overflow = true;
         return NULL;
     }
@@ -43,11 +58,8 @@ char *buf_reserve(struct buf *b, size_t n)
     if (need > b->size) {
         size_t size = b->size < FIRST_SIZE ? FIRST_SIZE : b->size;
         while (size < need)
-            size = size > SIZE_MAX / 2 ? need : size * 2;
-        if (size > b->max + 1)
-            size = b->max + 1;
-        b->data = xrealloc(b->data, size);
-        b->size = size;
+            size *= 2; /* need is at most PTRDIFF_MAX */
+        grow(b, size - 1 > b->max ? b->max + 1 : size);
     }
     return b->data + b->len;
 }

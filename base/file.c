@@ -20,7 +20,7 @@ int file_read_fd(int fd, size_t max, struct buf *out_r)
     enum { CHUNK = 16384 };
     char chunk[CHUNK];
     off_t at = 0;
-    buf_init(out_r, max);
+    *out_r = BUF_INIT_SECRET(max); /* keys are read this way, too */
     for (;;) {
         ssize_t n = pread(fd, chunk, sizeof chunk, at);
         if (n < 0 && errno == EINTR)
@@ -35,7 +35,7 @@ int file_read_fd(int fd, size_t max, struct buf *out_r)
         }
         at += n;
     }
-    explicit_bzero(chunk, sizeof chunk); /* keys are read this way, too */
+    explicit_bzero(chunk, sizeof chunk);
     return 0;
 }
 
@@ -56,8 +56,8 @@ int file_write_all(int fd, const void *data, size_t n)
         ssize_t done = write(fd, p, n);
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0)
-            return -errno;
+        if (done <= 0)
+            return done < 0 ? -errno : -EIO;
         p += done;
         n -= (size_t)done;
     }
@@ -115,18 +115,35 @@ int file_replace(const char *path, const void *data, size_t n, mode_t mode)
     return r;
 }
 
+/* Makes one folder, its name on disk, or finds that it is there. */
+static int dir_make_one(const char *path, mode_t mode)
+{
+    struct stat st;
+    if (mkdir(path, mode) == 0)
+        return dir_sync_above(path);
+    if (errno != EEXIST)
+        return -errno;
+    if (stat(path, &st) != 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int dir_make(const char *path, mode_t mode)
 {
     char *copy = xstrdup(path);
-    int r = 0;
-    for (char *slash = strchr(copy + 1, '/'); slash != NULL && r == 0; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(copy, mode) != 0 && errno != EEXIST)
-            r = -errno;
-        *slash = '/';
+    size_t len = strlen(copy);
+    while (len > 1 && copy[len - 1] == '/')
+        copy[--len] = '\0';
+    int r = len > 0 ? 0 : -ENOENT;
+    for (size_t i = 1; i < len && r == 0; i++) {
+        if (copy[i] != '/' || copy[i - 1] == '/')
+            continue;
+        copy[i] = '\0';
+        r = dir_make_one(copy, mode);
+        copy[i] = '/';
     }
-    if (r == 0 && mkdir(copy, mode) != 0 && errno != EEXIST)
-        r = -errno;
+    if (r == 0)
+        r = dir_make_one(copy, mode);
     free(copy);
     return r;
 }

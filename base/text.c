@@ -26,6 +26,11 @@ bool ascii_is_alnum(char c)
     return ascii_is_alpha(c) || ascii_is_digit(c);
 }
 
+bool ascii_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 void ascii_lower_str(char *s)
 {
     for (; *s != '\0'; s++)
@@ -59,19 +64,14 @@ struct span span_skip(struct span a, size_t n)
 {
     if (n > a.n)
         n = a.n;
-    return (struct span){a.p + n, a.n - n};
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
+    return n == 0 ? a : (struct span){a.p + n, a.n - n}; /* an empty span may have no address to add to */
 }
 
 struct span span_trim(struct span a)
 {
-    while (a.n > 0 && is_blank(a.p[0]))
+    while (a.n > 0 && ascii_is_blank(a.p[0]))
         a = span_skip(a, 1);
-    while (a.n > 0 && is_blank(a.p[a.n - 1]))
+    while (a.n > 0 && ascii_is_blank(a.p[a.n - 1]))
         a.n--;
     return a;
 }
@@ -162,7 +162,8 @@ static void format_unit(uint64_t value, const struct unit *units, size_t n, char
 {
     for (size_t i = 0; i < n; i++) {
         if (value != 0 && value % units[i].factor == 0) {
-            snprintf(out, NUMBER_TEXT_MAX, "%llu%c", (unsigned long long)(value / units[i].factor), units[i].letter);
+            snprintf(out, NUMBER_TEXT_MAX, "%llu%c", (unsigned long long)(value / units[i].factor),
+                     units[i].letter);
             return;
         }
     }
@@ -183,7 +184,13 @@ void format_size(uint64_t bytes, char out[NUMBER_TEXT_MAX])
 static size_t utf8_length(const char *text, size_t n)
 {
     const unsigned char *p = (const unsigned char *)text;
-    size_t len = p[0] >= 0xC2 && p[0] <= 0xDF ? 2 : (p[0] & 0xF0) == 0xE0 ? 3 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 0;
+    size_t len = 0;
+    if (p[0] >= 0xC2 && p[0] <= 0xDF)
+        len = 2;
+    else if ((p[0] & 0xF0) == 0xE0)
+        len = 3;
+    else if (p[0] >= 0xF0 && p[0] <= 0xF4)
+        len = 4;
     if (len == 0 || len > n)
         return 0;
     for (size_t i = 1; i < len; i++)
