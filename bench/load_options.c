@@ -128,7 +128,9 @@ static bool read_all(struct load_options *o, int argc, char **argv)
         const struct option_row *row = find_row(argv[i]);
         if (!row || argc - 1 - i < values_of(row->kind) || !read_row(o, row, argv + i + 1)) {
             usage();
-            fprintf(stderr, "bench-load: cannot use %s\n", argv[i]);
+            if (strcmp(argv[i], "--help") != 0) {
+                fprintf(stderr, "bench-load: cannot use %s\n", argv[i]);
+            }
             return false;
         }
         i += values_of(row->kind);

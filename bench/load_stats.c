@@ -94,7 +94,7 @@ void load_stats_took(struct load_stats *s, enum load_step step, uint64_t nanosec
 static void copy_printable(char to[TEXT_MAX], const char *from)
 {
     size_t i = 0;
-    for (; from[i] && i < TEXT_MAX - 1; i++) {
+    for (; i < TEXT_MAX - 1 && from[i]; i++) {
         bool plain = from[i] >= ' ' && from[i] <= '~' && from[i] != '"' && from[i] != '\\';
         to[i] = '?';
         if (plain) {
