@@ -25,6 +25,7 @@ enum {
 };
 
 enum conn_state {
+    CONN_AWAITING,  /* for the first bytes */
     CONN_OPEN,
     CONN_TO_TLS,    /* handshake starts when all is sent */
     CONN_HANDSHAKE,
@@ -134,6 +135,7 @@ static int wanted(const struct conn *c)
     case CONN_HANDSHAKE: return c->want_write ? UV_WRITABLE : UV_READABLE;
     case CONN_TO_TLS:
     case CONN_CLOSING: return blocked ? UV_WRITABLE : 0;
+    case CONN_AWAITING:
     case CONN_LINGERING: return UV_READABLE;
     case CONN_ENDED: break;
     }
@@ -203,7 +205,7 @@ static void flush(struct conn *c)
 
 void conn_write(struct conn *c, const void *data, size_t n)
 {
-    if (c->state != CONN_OPEN)
+    if (c->state > CONN_OPEN)
         return;
     if (!buf_add(&c->unsent, data, n))
         c->failed = true;
@@ -420,6 +422,22 @@ static void go_on(struct conn *c)
         ask_more(c);
 }
 
+static void look_at_first(struct conn *c)
+{
+    char bytes[8];
+    ssize_t n = recv(c->fd, bytes, sizeof bytes, MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        finish(c, n == 0 ? CONN_CLOSED_BY_PEER : CONN_RESET);
+        return;
+    }
+    c->state = CONN_OPEN;
+    c->in_callback = true;
+    c->events->first(c->arg, bytes, (size_t)n);
+    c->in_callback = false;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct conn *c = poll->data;
@@ -430,6 +448,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         ask(c, want); /* nobody wants it: ask for less */
     } else if (c->state == CONN_LINGERING) {
         discard_input(c);
+    } else if (c->state == CONN_AWAITING) {
+        look_at_first(c);
     } else if (c->state == CONN_HANDSHAKE) {
         handshake(c);
     } else if (want & UV_READABLE) {
@@ -495,8 +515,8 @@ void conn_set_timeout(struct conn *c, uint64_t ms)
         uv_timer_start(&c->timer, on_timer, ms, 0);
 }
 
-size_t conn_peek(struct conn *c, void *out, size_t n)
+void conn_await_first(struct conn *c)
 {
-    ssize_t got = recv(c->fd, out, n, MSG_PEEK | MSG_DONTWAIT);
-    return got > 0 ? (size_t)got : 0;
+    c->state = CONN_AWAITING;
+    ask_more(c);
 }

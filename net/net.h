@@ -40,6 +40,8 @@ enum conn_end {
 
 /* Each is called on the loop's thread, never from within a function of conn that is called from outside one. */
 struct conn_events {
+    /* After conn_await_first: the first bytes that came (at most 8). They were only looked at. */
+    void (*first)(void *arg, const char *bytes, size_t n);
     /* Bytes came, with what was left over before them. Returns how many it used; the rest is kept and shown again with the next bytes or
        after conn_resume. */
     size_t (*data)(void *arg, const char *bytes, size_t n);
@@ -60,8 +62,8 @@ void conn_resume(struct conn *c);
 void conn_set_timeout(struct conn *c, uint64_t ms);
 /* Sends what is unsent, then starts the server side of a handshake. What came before it and was not used is dropped (RFC 3207, section 4.2). */
 void conn_start_tls(struct conn *c, struct tls_policy *policy);
-/* Looks at the first bytes without taking them: 0 when none came yet. */
-size_t conn_peek(struct conn *c, void *out, size_t n);
+/* Right after conn_open: waits for the first bytes and leaves them where they are, so that TLS or data may begin with them. */
+void conn_await_first(struct conn *c);
 /*
  * Sends what is unsent, then closes: lets the peer read it first (half-closes and drops its input for at most 2 s). The closed event comes
  * later, in any case. Reading stops.
