@@ -31,7 +31,7 @@ static const char *stray_byte(char c)
 {
     if ((unsigned char)c >= 0x80)
         return "only ASCII characters are possible";
-    if (c == ' ')
+    if (ascii_is_blank(c))
         return "blank in the address";
     return c < ' ' || c == 0x7F ? "control character in the address" : "unexpected character in the address";
 }
@@ -145,10 +145,8 @@ static bool take_mailbox(struct span *s, bool domain_needed, struct address *out
     if (take_char(s, '@')) {
         if (!take_domain(s, why_r))
             return false;
-    } else if (s->n > 0 && s->p[0] != '>' && !ascii_is_blank(s->p[0])) {
-        return fail(why_r, stray_byte(s->p[0]));
     } else if (domain_needed || !span_equal_nocase(span_from(start, local_len), "postmaster")) {
-        return fail(why_r, "no domain");
+        return fail(why_r, s->n == 0 || s->p[0] == '>' ? "no domain" : stray_byte(s->p[0]));
     }
     size_t n = (size_t)(s->p - start);
     memcpy(out_r->text, start, n);

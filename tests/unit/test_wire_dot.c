@@ -325,7 +325,7 @@ static void nothing_is_used_after_the_end(void **state)
  * in time). */
 static void hostile_texts_take_linear_time(void **state)
 {
-    static const char *const patterns[] = {"\n",   "\r",    ".",    "\n.", "\r.",
+    static const char *const patterns[] = {"\n",   "\r",     ".",    "\n.", "\r.",
                                            "\r\n", "\r\n.a", "\n\r", "a\n", "a\r"};
     enum { SIZE = 4 * MIB };
     (void)state;
