@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """`gatepost status`, `queue` and `account`: with a server and without, for people and as JSON."""
 
+import contextlib
 import os
 import pty
-import re
 import select
+import socket
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -40,7 +42,6 @@ class Status(Case):
         self.assertNotEqual(done.returncode, 0)
 
     def test_garbage_on_the_socket(self):
-        import socket
         gate = self.server()
         for data in (b"\0" * 100000, b"{" * 5000 + b"\n", b"\n\n\n", b'{"command":"bogus"}\n', b'{"command":5}\n', b"[]\n", b"\xff\xfe\n"):
             with socket.socket(socket.AF_UNIX) as sock:
@@ -75,10 +76,7 @@ class Queue(Case):
             self.assertEqual(row["account"], DEMO)
             self.assertGreater(row["size"], 10)
         self.assertEqual([r["address"] for r in second["recipients"]], ["b@example.net", "c@example.net"])
-        times = [value for row in (first, second) for key, value in row.items() if key in ("queued", "queued_at", "since")]
-        self.assertTrue(times)
-        for value in times:
-            self.assertRegex(value, TIME)
+            self.assertRegex(row["queued"], TIME)
         shown = gate.gatepost("queue", "list").stdout
         for text in (first["id"], second["id"], DEMO, "b@example.net"):
             self.assertIn(text, shown)
@@ -109,8 +107,8 @@ class Queue(Case):
 
     def test_an_empty_queue(self):
         gate = self.server()
-        self.assertEqual(gate.json("queue", "list", code=1), {"messages": []})
-        gate.gatepost("queue", "list", code=1)
+        self.assertEqual(gate.json("queue", "list"), {"messages": []})
+        self.assertEqual(gate.gatepost("queue", "list").stdout, "")
 
     def test_hold_and_retry(self):
         down = []
@@ -160,9 +158,8 @@ class Account(Case):
         self.assertEqual(list(rows), ["accounts"])
         self.assertEqual([row["address"] for row in rows["accounts"]], [DEMO, "new@example.com"])
         for row in rows["accounts"]:
-            for key, value in row.items():
-                if key in ("created", "changed", "created_at", "changed_at"):
-                    self.assertRegex(value, TIME)
+            self.assertRegex(row["created"], TIME)
+            self.assertRegex(row["password_changed"], TIME)
             self.assertNotIn("$y$", str(row), "no hashes in listings")
         gate.gatepost("account", "disable", "new@example.com")
         self.assertTrue([row["disabled"] for row in gate.json("account", "list")["accounts"]][1])
@@ -187,9 +184,8 @@ class Account(Case):
 
     def test_hashes(self):
         """Stored by yescrypt; and what crypt(3) knows is verified."""
-        import sqlite3
         gate = self.server(start=False)
-        with sqlite3.connect(gate.path("data/accounts.db")) as store:
+        with contextlib.closing(sqlite3.connect(gate.path("data/accounts.db"))) as store:
             dump = "\n".join(store.iterdump())
         self.assertIn("$y$", dump)
         self.assertNotIn(PASSWORD, dump)
@@ -200,7 +196,6 @@ class Account(Case):
         if pid == 0:
             os.execve(BINARY, [BINARY, "account", "add", "typed@example.com", "-c", gate.conf], gate.environment())
         shown = b""
-        answers = 0
         end = time.monotonic() + 30
         while time.monotonic() < end:
             if not select.select([terminal], [], [], 0.2)[0]:
@@ -212,8 +207,7 @@ class Account(Case):
             if not more:
                 break
             shown += more
-            if len(re.findall(rb"(?i)password[^\n]*: ?", shown)) > answers and not shown.endswith(b"\n"):
-                answers += 1
+            if shown.endswith(b": "):
                 time.sleep(0.2)
                 os.write(terminal, b"typed secret\n")
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, shown)

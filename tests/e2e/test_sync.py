@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""
+No 250 before the message is on disk, seen from outside: strace shows that the syncs of database, body file and folder returned before the
+reply was written. So that the check itself can be trusted, it must fail on a server whose syncs do nothing, and on traces with one sync
+less, or with one behind the reply.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import unittest
+
+import syscalls
+from client import Client
+from harness import DEMO, Case, poll
+
+NO_SYNC = "int fsync(int fd) { return fd < 0; }\nint fdatasync(int fd) { return fd < 0; }\n"
+
+
+class Sync(Case):
+    def traced(self, environment=None):
+        """Messages through a traced server: the trace's lines, and (queue id, mark, large) of each message."""
+        gate = self.server({"courier.hold": "yes"}, start=False)
+        output = gate.path("trace")
+        gate.start(prefix=["strace", "-f", "-y", "-s", "70000", "-e", "trace=" + syscalls.CALLS, "-e", "signal=none", "-o", output],
+                   environment={"ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0", **(environment or {})})
+        sent = []
+        threads = [threading.Thread(target=self.send, args=(gate, number, sent)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with open("/proc/%d/task/%d/children" % (gate.process.pid, gate.process.pid)) as children:
+            os.kill(int(children.read().split()[0]), signal.SIGTERM)
+        gate.process.wait(60)
+        gate.stop()
+        self.assertEqual(len(sent), 6 * 6)
+        with open(output, errors="replace") as lines:
+            return lines.read().splitlines(), sent
+
+    def send(self, gate, number, sent):
+        with Client(gate.ports["smtp"]) as client:
+            client.ehlo()
+            for turn in range(6):
+                mark, large = "mark-%d-%d-here" % (number, turn), turn % 2 == 1
+                filling = ("x" * 70 + "\n") * (4000 if large else 10)
+                reply = client.message("a@example.org", DEMO, "Subject: x\n\n%s\n%s" % (mark, filling))
+                if reply.code == 250:
+                    sent.append((re.search(r"id=(\S+)", reply.first)[1], mark, large))
+
+    @staticmethod
+    def judge(lines, sent):
+        calls = syscalls.read(lines)
+        return [(name, problem) for name, *rest in sent for problem in syscalls.judge(calls, name, *rest)]
+
+    def test_every_reply_waits_for_the_disk(self):
+        lines, sent = self.traced()
+        self.assertEqual(self.judge(lines, sent), [])
+        self.check_the_check(lines, sent)
+
+    def check_the_check(self, lines, sent):
+        """The same trace with what a hasty server would leave out, or do too late."""
+        large = [row for row in sent if row[2]]
+        sync = re.compile(r"f(data)?sync")
+        files = {"the database": (r"\.db-wal>", sent), "body files": (r"<(?!.*\.db).*/[^/>]*\w{6}-\w{6}-\w{2}[^/>]*>", large),
+                 "the folder": (None, large)}
+        folder = os.path.dirname(next(call.path for call in syscalls.read(lines) if syscalls.is_body(call.path) and call.name.startswith(
+            ("write", "pwrite")) and large[0][1] in call.arguments))
+        files["the folder"] = (re.escape("<%s>" % folder), large)
+        for name, (pattern, concerned) in files.items():
+            with self.subTest(name, how="left out"):
+                doctored = self.without(lines, sync, pattern)
+                self.assertLess(len(doctored), len(lines))
+                self.assertEqual({row[0] for row in self.judge(doctored, sent)}, {row[0] for row in concerned})
+        with self.subTest("too late"):
+            late = self.without(lines, sync, r"\.db-wal>")
+            late += ["1 fdatasync(9<%s>) = 0" % path for path in {call.path for call in syscalls.read(lines) if syscalls.is_wal(call.path)}]
+            self.assertEqual(len(self.judge(late, sent)), len(sent))
+        with self.subTest("failed"):
+            failed = [re.sub(r"= 0$", "= -1 EIO (Input/output error)", line) if sync.search(line) else line for line in lines]
+            self.assertEqual({row[0] for row in self.judge(failed, sent)}, {row[0] for row in sent})
+
+    @staticmethod
+    def without(lines, sync, pattern):
+        """The trace without the syncs of certain files (both halves of a call that is in two lines)."""
+        kept, dropped = [], set()
+        for line in lines:
+            thread = line.split(None, 1)[0]
+            if re.match(r"\d+ +f(data)?sync\(", line) and re.search(pattern, line):
+                if line.endswith("<unfinished ...>"):
+                    dropped.add(thread)
+            elif thread in dropped and re.match(r"\d+ +<\.\.\. f(data)?sync resumed>", line):
+                dropped.discard(thread)
+            else:
+                kept.append(line)
+        return kept
+
+    def test_a_server_that_does_not_sync_is_found_out(self):
+        gate = self.server(start=False)
+        source, library = gate.path("nosync.c"), gate.path("nosync.so")
+        with open(source, "w") as out:
+            out.write(NO_SYNC)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+        lines, sent = self.traced({"LD_PRELOAD": library})
+        self.assertEqual({row[0] for row in self.judge(lines, sent)}, {row[0] for row in sent})
+
+
+if __name__ == "__main__":
+    unittest.main()
