@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * causes: why it happened, and what fixes it. Pure data: one table (causes/table.h). Whatever the server refuses is a cause
- * and parameters; the reply, the log line, commands and pages are made from that.
+ * causes: why it happened, and what fixes it. Pure data: one table (causes/table.h). Whatever the server
+ * refuses is a cause and parameters; the reply, the log line, commands and pages are made from that.
  */
 #ifndef GP_CAUSES_H
 #define GP_CAUSES_H
@@ -23,12 +23,12 @@ enum cause_id {
 };
 
 struct cause {
-    const char *id;        /* stable: "auth-stale-password" */
+    const char *id; /* stable: "auth-stale-password" */
     const char *title;
     enum cause_who who;
-    int code;              /* SMTP reply code (RFC 5321, section 4.2); 0: nothing is answered */
-    const char *enhanced;  /* enhanced status code (RFC 3463), or "" where none belongs (greetings, RFC 2034) */
-    const char *text;      /* first line; {name} stands for a parameter */
+    int code;             /* SMTP reply code (RFC 5321, section 4.2); 0: nothing is answered */
+    const char *enhanced; /* RFC 3463; "" where none belongs: greetings, answers to EHLO (RFC 2034) */
+    const char *text;     /* first line; {name} stands for a parameter */
     enum cause_tell tell;
     const char *user_fix;  /* plain words, lines separated by \n */
     const char *admin_fix; /* names the setting */
@@ -38,6 +38,12 @@ struct cause {
 const struct cause *cause_get(enum cause_id id);
 /* By stable id, or CAUSE_NONE. */
 enum cause_id cause_find(const char *id);
+/*
+ * The cause whose id a client may see (in `Help:` lines): auth-wrong in place of auth-stale-password, since
+ * whoever guesses must not learn that a password was right once; every other one itself. Both have the same
+ * reply.
+ */
+enum cause_id cause_told(enum cause_id id);
 /* "user", "administrator", "network", "nobody". */
 const char *cause_who_text(enum cause_who who);
 
@@ -45,7 +51,10 @@ struct cause_arg {
     const char *name;  /* as in {name} */
     const char *value; /* from outside: is escaped when filled in */
 };
-/* Appends the template with its parameters filled in, each escaped and cut to 200 bytes. A parameter that is missing appears as "-". */
+/*
+ * Appends the template with its parameters filled in: escaped (pure ASCII, no line ends, also where they held
+ * UTF-8) and cut to 200 bytes. A parameter that is missing, or NULL, appears as "-".
+ */
 void cause_fill(struct buf *out, const char *text, const struct cause_arg *args, size_t n);
 
 #endif
