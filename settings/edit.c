@@ -205,7 +205,7 @@ int settings_file_set(const char *path, const char *name, const char *value, str
     char *real = realpath(path, NULL); /* the file itself is replaced, not a link to it */
     if (real == NULL)
         return fail(error, path, errno);
-    struct stat st;
+    struct stat st = {0};
     int fd = open_locked(real, &st);
     int r = fd >= 0 ? change(fd, &st, real, (enum row_index)i, value, error) : fail(error, path, -fd);
     fd_close(&fd);

@@ -9,7 +9,7 @@
 
 const struct row SETTING_ROWS[ROW_COUNT] = {
 #define SETTING(kind, field, name, fallback, min, max, when, text)                                           \
-    {name, KIND_##kind, offsetof(struct settings, field), fallback, min, max, WHEN_##when, text},
+    {name, fallback, text, offsetof(struct settings, field), min, max, KIND_##kind, WHEN_##when},
 #include "settings/table.h"
 #undef SETTING
 };

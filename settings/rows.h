@@ -26,13 +26,11 @@ enum row_index {
 enum kind { KIND_TEXT, KIND_FLAG, KIND_COUNT, KIND_SIZE, KIND_TIME, KIND_LIST, KIND_WORD };
 
 struct row {
-    const char *name;
-    enum kind kind;
+    const char *name, *fallback, *text;
     size_t offset; /* of the field in struct settings */
-    const char *fallback;
     uint64_t min, max;
+    enum kind kind;
     enum setting_when when;
-    const char *text;
 };
 extern const struct row SETTING_ROWS[ROW_COUNT];
 

@@ -75,8 +75,11 @@ SETTING(TIME, queue_lifetime, "queue.lifetime", "5d", 60, 2592000, RELOAD,
         "How long delivery is tried before the sender gets a bounce.")
 SETTING(LIST, queue_retry, "queue.retry", "1m 5m 15m 30m 1h 2h 4h", 1, 32, RELOAD,
         "Waits between delivery attempts; the last one repeats.")
-SETTING(SIZE, queue_inline_max, "queue.inline_max", "32K", 1024, 262144, RELOAD,
+SETTING(SIZE, queue_inline_max, "queue.inline_max", "32K", 1024, 131072, RELOAD,
         "Messages up to this size lie in the queue's database, larger ones in files of their own.")
+SETTING(SIZE, queue_min_free, "queue.min_free", "8M", 0, 1ULL << 40, RELOAD,
+        "With less free space on the queue's disk new mail is refused (452), so that what is queued can "
+        "still be delivered.")
 SETTING(FLAG, courier_hold, "courier.hold", "no", 0, 0, RELOAD,
         "Accept and queue mail, but deliver nothing for now.")
 SETTING(COUNT, courier_connections, "courier.connections", "20", 1, 256, RESTART,

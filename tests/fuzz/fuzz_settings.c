@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void assert_same_value(const struct settings *a, const struct settings *b, enum row_index i)
 {
-    struct buf x = BUF_INIT(2 * FILE_SIZE_MAX), y = BUF_INIT(2 * FILE_SIZE_MAX);
+    struct buf x = BUF_INIT((size_t)2 * FILE_SIZE_MAX), y = BUF_INIT((size_t)2 * FILE_SIZE_MAX);
     value_print(a, i, &x);
     value_print(b, i, &y);
     if (strcmp(buf_str(&x), buf_str(&y)) != 0)
@@ -45,7 +45,7 @@ static void write_out(const struct settings *s, struct buf *out)
 
 static void read_again(const struct settings *s)
 {
-    struct buf text = BUF_INIT(64 * FILE_SIZE_MAX), error = BUF_INIT(65536);
+    struct buf text = BUF_INIT((size_t)64 * FILE_SIZE_MAX), error = BUF_INIT(65536);
     write_out(s, &text);
     const struct settings *again = settings_parse(span_from(buf_str(&text), text.len), "again", &error);
     if (again == NULL) {
@@ -71,7 +71,8 @@ static const struct {
 static void change(struct span text, const struct settings *s)
 {
     for (size_t k = 0; k < COUNT_OF(CHANGES); k++) {
-        struct buf edited = BUF_INIT(2 * FILE_SIZE_MAX), error = BUF_INIT(65536), value = BUF_INIT(65536);
+        struct buf edited = BUF_INIT((size_t)2 * FILE_SIZE_MAX), error = BUF_INIT(65536),
+                   value = BUF_INIT(65536);
         settings_edit(text, CHANGES[k].row, CHANGES[k].value, &edited);
         const struct settings *changed =
             settings_parse(span_from(buf_str(&edited), edited.len), "edited", &error);

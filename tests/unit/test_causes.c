@@ -293,22 +293,22 @@ static void parameters_are_filled_in(void **state)
 static void long_values_are_cut(void **state)
 {
     (void)state;
-    char value[401], expected[201];
+    char value[401] = "";
+    struct buf expected = BUF_INIT(512);
     const struct cause_arg arg = {"a", value};
-    memset(value, 'x', sizeof value - 1);
-    value[200] = '\0';
+    memset(value, 'x', 200);
     assert_filled("{a}", &arg, 1, value); /* just fits */
+    buf_printf(&expected, "%.197s...", value);
     value[200] = 'x';
-    value[400] = '\0';
-    memset(expected, 'x', 197);
-    memcpy(expected + 197, "...", 4);
-    assert_filled("{a}", &arg, 1, expected);
-    /* never within an escape: 4 bytes a piece, 49 pieces are 196 */
+    assert_filled("{a}", &arg, 1, buf_str(&expected));
+    /* never within an escape: 49 pieces of 4 bytes are 196 */
     memset(value, '\1', 400);
+    buf_clear(&expected);
     for (size_t i = 0; i < 49; i++)
-        memcpy(expected + 4 * i, "\\001", 4);
-    memcpy(expected + 196, "...", 4);
-    assert_filled("{a}", &arg, 1, expected);
+        buf_add_str(&expected, "\\001");
+    buf_add_str(&expected, "...");
+    assert_filled("{a}", &arg, 1, buf_str(&expected));
+    buf_free(&expected);
 }
 
 static void a_full_buffer_stays_whole(void **state)

@@ -348,36 +348,36 @@ static void forms_of_delivery_and_addresses(void **state)
 {
     (void)state;
     static const struct {
-        enum row_index row;
         const char *text;
+        enum row_index row;
         bool ok;
     } rows[] = {
-        {ROW_local_delivery, "maildir:/var/mail/%d/%n", true},
-        {ROW_local_delivery, "maildir:/m/%u", true},
-        {ROW_local_delivery, "maildir:mail", false},
-        {ROW_local_delivery, "maildir:/m/%x", false},
-        {ROW_local_delivery, "maildir:/m/%", false},
-        {ROW_local_delivery, "lmtp:unix:/run/lmtp", true},
-        {ROW_local_delivery, "lmtp:unix:lmtp", false},
-        {ROW_local_delivery, "lmtp:127.0.0.1:24", true},
-        {ROW_local_delivery, "lmtp:[::1]:24", true},
-        {ROW_local_delivery, "lmtp:localhost", false},
-        {ROW_local_delivery, "", false},
-        {ROW_local_postmaster, "a.b+c@example.com", true},
-        {ROW_local_postmaster, "", true},
-        {ROW_local_postmaster, "a..b@example.com", false},
-        {ROW_local_postmaster, ".a@example.com", false},
-        {ROW_local_postmaster, "a.@example.com", false},
-        {ROW_local_postmaster, "a b@example.com", false},
-        {ROW_local_postmaster, "a@b@c", false},
-        {ROW_local_postmaster, "@example.com", false},
-        {ROW_local_postmaster, "a@1.2.3.4", false},
-        {ROW_hostname, "mail.example.com", true},
-        {ROW_hostname, "localhost", true},
-        {ROW_hostname, "a..b", false},
-        {ROW_hostname, "example.com.", false},
-        {ROW_help_url, "https://example.com/help", true},
-        {ROW_help_url, "https://example.com/a b", false},
+        {"maildir:/var/mail/%d/%n", ROW_local_delivery, true},
+        {"maildir:/m/%u", ROW_local_delivery, true},
+        {"maildir:mail", ROW_local_delivery, false},
+        {"maildir:/m/%x", ROW_local_delivery, false},
+        {"maildir:/m/%", ROW_local_delivery, false},
+        {"lmtp:unix:/run/lmtp", ROW_local_delivery, true},
+        {"lmtp:unix:lmtp", ROW_local_delivery, false},
+        {"lmtp:127.0.0.1:24", ROW_local_delivery, true},
+        {"lmtp:[::1]:24", ROW_local_delivery, true},
+        {"lmtp:localhost", ROW_local_delivery, false},
+        {"", ROW_local_delivery, false},
+        {"a.b+c@example.com", ROW_local_postmaster, true},
+        {"", ROW_local_postmaster, true},
+        {"a..b@example.com", ROW_local_postmaster, false},
+        {".a@example.com", ROW_local_postmaster, false},
+        {"a.@example.com", ROW_local_postmaster, false},
+        {"a b@example.com", ROW_local_postmaster, false},
+        {"a@b@c", ROW_local_postmaster, false},
+        {"@example.com", ROW_local_postmaster, false},
+        {"a@1.2.3.4", ROW_local_postmaster, false},
+        {"mail.example.com", ROW_hostname, true},
+        {"localhost", ROW_hostname, true},
+        {"a..b", ROW_hostname, false},
+        {"example.com.", ROW_hostname, false},
+        {"https://example.com/help", ROW_help_url, true},
+        {"https://example.com/a b", ROW_help_url, false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct buf why = BUF_INIT(WHY_MAX);
@@ -601,7 +601,7 @@ static void files_are_loaded_or_refused(void **state)
 {
     (void)state;
     struct place p;
-    struct buf error = BUF_INIT(4096), large = BUF_INIT(2 * FILE_SIZE_MAX), expected = BUF_INIT(256);
+    struct buf error = BUF_INIT(4096), large = BUF_INIT((size_t)2 * FILE_SIZE_MAX), expected = BUF_INIT(256);
     place_make(&p, "user = mail\n", 0600);
     const struct settings *s = settings_load(p.file, &error);
     assert_non_null(s);
