@@ -69,8 +69,9 @@ bool base64_encode(struct span bytes, struct buf *out)
         unsigned bits = 0;
         for (size_t j = 0; j < 3; j++)
             bits = bits << 8 | (i + j < bytes.n ? (unsigned char)bytes.p[i + j] : 0U);
-        for (size_t j = 0; j < 4; j++)
-            to[j] = i + j > bytes.n ? '=' : ALPHABET[bits >> (18 - 6 * j) & 63];
+        memset(to, '=', 4);
+        for (size_t j = 0; j < 4 && i + j <= bytes.n; j++)
+            to[j] = ALPHABET[bits >> (18 - 6 * j) & 63];
     }
     buf_commit(out, groups * 4);
     return true;

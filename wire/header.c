@@ -70,9 +70,12 @@ static void keep(struct header_filter *f, struct buf *out, const char *data, siz
 static void show(struct shown *shown, struct span text)
 {
     for (size_t i = 0; i < text.n && shown->n < SHOWN_MAX; i++) {
-        char c = text.p[i] == '\0' ? ' ' : text.p[i];
-        if (shown->n > 0 || !ascii_is_blank(c))
-            shown->text[shown->n++] = c;
+        if (shown->n == 0 && ascii_is_blank(text.p[i]))
+            continue;
+        shown->text[shown->n] = text.p[i];
+        if (text.p[i] == '\0') /* is read as a C string */
+            shown->text[shown->n] = ' ';
+        shown->n++;
     }
 }
 

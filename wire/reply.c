@@ -17,8 +17,12 @@ static bool add_text(struct buf *out, struct span text)
     char *to = buf_reserve(out, text.n);
     if (to == NULL)
         return false;
-    for (size_t i = 0; i < text.n; i++)
-        to[i] = text.p[i] == '\t' || (text.p[i] >= ' ' && text.p[i] <= '~') ? text.p[i] : '?';
+    for (size_t i = 0; i < text.n; i++) {
+        bool allowed = text.p[i] == '\t' || (text.p[i] >= ' ' && text.p[i] <= '~');
+        to[i] = '?';
+        if (allowed)
+            to[i] = text.p[i];
+    }
     buf_commit(out, text.n);
     return true;
 }
@@ -116,14 +120,14 @@ bool reply_add_line(struct reply *r, struct span line)
     int code = read_code(line);
     if (code == 0 || r->complete || r->lines == LINES_MAX || (r->lines > 0 && code != r->code))
         return false;
-    char mark = line.n > 3 ? line.p[3] : ' '; /* the code alone is a last line, too */
-    if (mark != ' ' && mark != '-')
+    bool more = line.n > 3 && line.p[3] == '-';
+    if (line.n > 3 && line.p[3] != ' ' && !more) /* the code alone is a last line, too */
         return false;
     if ((r->lines > 0 && !buf_add_char(&r->text, '\n')) || !buf_add(&r->text, line.p, line.n))
         return false;
     r->code = code;
     r->lines++;
-    r->complete = mark == ' ';
+    r->complete = !more;
     if (r->lines == 1)
         read_enhanced(r, span_skip(line, 4));
     return true;
