@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "tests/exact.h"
 #include "wire/wire.h"
 
 #define TEN       "abcdefghij"
@@ -16,13 +17,11 @@
 #define DOMAIN255 LABEL63 "." LABEL63 "." LABEL63 "." LABEL63
 #define LOCAL64   SIXTY "abcd"
 
-/* Parses from memory of exactly the length, so that ASan sees each byte beyond. */
 static bool parse_path(const char *in, enum path_kind kind, struct address *a_r, struct buf *rest_r,
                        const char **why_r)
 {
     size_t n = strlen(in);
-    char *copy = xmalloc(n);
-    memcpy(copy, in, n);
+    char *copy = exact_copy(span_from(in, n));
     struct span rest = span_from(copy, n);
     bool ok = path_parse(&rest, kind, a_r, why_r);
     if (!ok)

@@ -10,9 +10,10 @@
 #include <stdlib.h>
 
 #include "tests/dot_reference.h"
+#include "tests/exact.h"
 #include "wire/wire.h"
 
-enum { MIB = 1024 * 1024 };
+#define MIB (1024UL * 1024UL)
 
 struct decoded {
     struct buf message;
@@ -27,10 +28,8 @@ static void feed(struct decoded *r, const char *in, size_t n)
 {
     if (r->end)
         return;
-    char *piece = xmalloc(n), *out = xmalloc(2 * n + 4);
+    char *piece = exact_copy(span_from(in, n)), *out = xmalloc(2 * n + 4);
     size_t out_n = 0;
-    if (n > 0)
-        memcpy(piece, in, n);
     size_t used = dot_decode(&r->d, piece, n, out, &out_n, &r->end);
     assert_true(out_n <= 2 * n + 4);
     assert_true(r->end ? used <= n : used == n);
@@ -257,8 +256,9 @@ static void all_short_texts(void **state)
             char in[LONGEST + 5];
             for (size_t i = 0; i < len; i++)
                 in[i] = letters[number >> (2 * i) & 3];
-            memcpy(in + len, "\r\n.\r\n", 5);
-            check_against_reference(in, len + 5);
+            static const char mark[] = {'\r', '\n', '.', '\r', '\n'};
+            memcpy(in + len, mark, sizeof mark);
+            check_against_reference(in, len + sizeof mark);
         }
     }
 }
@@ -327,18 +327,18 @@ static void hostile_texts_take_linear_time(void **state)
 {
     static const char *const patterns[] = {"\n",   "\r",     ".",    "\n.", "\r.",
                                            "\r\n", "\r\n.a", "\n\r", "a\n", "a\r"};
-    enum { SIZE = 4 * MIB };
+    const size_t size = 4 * MIB;
     (void)state;
-    char *text = xmalloc(SIZE);
+    char *text = xmalloc(size);
     for (size_t i = 0; i < COUNT_OF(patterns); i++) {
-        for (size_t j = 0; j < SIZE; j++)
+        for (size_t j = 0; j < size; j++)
             text[j] = patterns[i][j % strlen(patterns[i])];
-        struct decoded r = decode_split(text, SIZE, SIZE);
+        struct decoded r = decode_split(text, size, size);
         assert_false(r.end);
         struct buf wire = encode(r.message.data, r.message.len, r.message.len);
         assert_true(dot_reference_is_safe(wire.data, wire.len));
         buf_free(&wire);
-        wire = encode(text, SIZE, SIZE);
+        wire = encode(text, size, size);
         assert_true(dot_reference_is_safe(wire.data, wire.len));
         buf_free(&wire);
         buf_free(&r.message);

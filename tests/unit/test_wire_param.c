@@ -8,14 +8,14 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "tests/exact.h"
 #include "wire/wire.h"
 
 /* All parameters as "KEY" or "KEY=value", joined with "|", then "|!why" when malformed. */
 static const char *all_params(const char *in, struct buf *out)
 {
     size_t n = strlen(in);
-    char *copy = xmalloc(n);
-    memcpy(copy, in, n);
+    char *copy = exact_copy(span_from(in, n));
     struct span rest = span_from(copy, n), key, value;
     const char *why = "";
     buf_clear(out);
@@ -93,8 +93,7 @@ static void xtext(void **state)
         struct buf out = BUF_INIT(64);
         buf_add_str(&out, "x");
         size_t n = strlen(rows[i].in);
-        char *copy = xmalloc(n);
-        memcpy(copy, rows[i].in, n);
+        char *copy = exact_copy(span_from(rows[i].in, n));
         bool ok = xtext_decode(span_from(copy, n), &out);
         free(copy);
         assert_int_equal(ok, rows[i].out != NULL);
