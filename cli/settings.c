@@ -4,14 +4,16 @@
 
 enum { VALUE_MAX = 1 << 20 };
 
-static json_t *setting_json(const struct settings *settings, size_t i)
+static json_t *setting_json(const struct settings *settings, const struct settings *defaults, size_t i)
 {
-    struct buf value = BUF_INIT(VALUE_MAX);
+    struct buf value = BUF_INIT(VALUE_MAX), fallback = BUF_INIT(VALUE_MAX);
     settings_value(settings, i, &value);
+    settings_value(defaults, i, &fallback);
     const struct setting_info *info = settings_info(i);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "name", info->name, "value", buf_str(&value), "default", info->fallback, "type",
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "name", info->name, "value", buf_str(&value), "default", buf_str(&fallback), "type",
                              info->kind, "restart", info->when == WHEN_RESTART, "text", info->text);
     buf_free(&value);
+    buf_free(&fallback);
     return json;
 }
 
@@ -29,12 +31,13 @@ static int list(const struct cli *cli, int only)
     const struct settings *settings = cli_settings(cli);
     if (settings == NULL)
         return EXIT_SETTINGS;
+    const struct settings *defaults = settings_defaults();
     json_t *rows = json_array();
     for (size_t i = 0; i < settings_count(); i++) {
         if (only >= 0 && i != (size_t)only)
             continue;
         if (cli->options & OPTION_JSON)
-            json_array_append_new(rows, setting_json(settings, i));
+            json_array_append_new(rows, setting_json(settings, defaults, i));
         else
             print_setting(settings, i);
     }
@@ -42,6 +45,7 @@ static int list(const struct cli *cli, int only)
     if (cli->options & OPTION_JSON)
         cli_print_json(data);
     json_decref(data);
+    settings_release(&defaults);
     settings_release(&settings);
     return EXIT_DONE;
 }

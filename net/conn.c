@@ -81,6 +81,7 @@ struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *even
     struct conn *c = xcalloc(1, sizeof *c);
     c->loop = loop;
     c->fd = fd;
+    c->state = CONN_OPEN;
     c->events = events;
     c->arg = arg;
     c->paused = true;

@@ -73,7 +73,7 @@ void session_say_cause(struct session *s, enum cause_id id, const char *name, co
         cause_fill(&text, cause->user_fix, args, n);
     }
     if (s->settings->help_url[0] != '\0')
-        buf_printf(&text, "\nHelp: %s/help/%s", s->settings->help_url, cause->id);
+        buf_printf(&text, "\nHelp: %s/help/%s", s->settings->help_url, cause_get(cause_told(id))->id);
     session_reply(s, cause->code, cause->enhanced, buf_str(&text));
     buf_free(&text);
 }
