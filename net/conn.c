@@ -6,20 +6,19 @@
  * pause (waiting for a commit while the client waits for its reply) costs no system call.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "net/tls.h"
+#include "net/stream.h"
 
 enum {
-    CHUNK = 16384,         /* one TLS record at most (RFC 8446, section 5.1), so nothing stays inside OpenSSL after a read */
-    ROUNDS = 4,            /* reads of one connection before the others' turn */
+    CHUNK = 16384, /* one TLS record at most: stream_read */
+    ROUNDS = 4,    /* reads of one connection before the others' turn */
+    CONGESTED = 16384,
     UNSENT_MAX = 65536,
-    UNUSED_MAX = 131072,   /* a line of the largest limit, and a chunk */
+    UNUSED_MAX = 131072, /* a line of the largest limit, and a chunk */
     LINGER_MS = 2000,
     LINGER_BYTES = 1 << 20,
 };
@@ -41,24 +40,23 @@ struct conn {
     struct loop *loop;
     const struct conn_events *events;
     void *arg;
-    SSL *ssl;
+    struct stream stream;
     struct tls_policy *policy; /* from conn_start_tls until the handshake starts */
     struct tls_offer *offer;   /* until the handshake is done */
     struct tls_failure failure;
     struct buf unused, unsent;
     size_t sent; /* of unsent */
     size_t lingered;
-    int fd;
-    int polled;  /* events that libuv was asked for */
+    int polled;    /* events that libuv was asked for */
     unsigned refs; /* open handles, posted task */
     enum conn_state state;
     enum conn_end end;
-    bool paused, in_callback, posted, failed, want_write, aborted;
+    bool paused, in_callback, posted, failed, aborted;
+    bool again; /* what is kept is to be shown again, before anything is read */
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_task(struct loop_task *task);
-static void read_input(struct conn *c);
 static void go_on(struct conn *c);
 
 /* ---- life ---- */
@@ -80,13 +78,13 @@ struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *even
     int on = 1;
     struct conn *c = xcalloc(1, sizeof *c);
     c->loop = loop;
-    c->fd = fd;
+    c->stream.fd = fd;
     c->state = CONN_OPEN;
     c->events = events;
     c->arg = arg;
     c->paused = true;
     c->task.run = on_task;
-    buf_init(&c->unused, UNUSED_MAX);
+    c->unused = BUF_INIT_SECRET(UNUSED_MAX); /* may hold a password */
     buf_init(&c->unsent, UNSENT_MAX);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (uv_poll_init(loop_uv(loop), &c->poll, fd) != 0) { /* sets O_NONBLOCK */
@@ -116,26 +114,34 @@ static void finish(struct conn *c, enum conn_end end)
         return;
     c->state = CONN_ENDED;
     c->events->closed(c->arg, end);
-    SSL_free(c->ssl);
+    stream_free(&c->stream);
     free(c->offer);
     tls_policy_release(&c->policy);
-    buf_cleanse(&c->unused); /* may hold a password */
+    buf_cleanse(&c->unused);
     buf_free(&c->unsent);
     uv_close((uv_handle_t *)&c->poll, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
-    close(c->fd);
+    close(c->stream.fd);
+}
+
+/* The same after a socket error, with what can be said of a handshake that was under way. */
+static void finish_failed(struct conn *c)
+{
+    if (c->state == CONN_TO_TLS || c->state == CONN_HANDSHAKE)
+        c->failure = (struct tls_failure){CAUSE_TLS_GAVE_UP, "connection reset by peer", c->offer};
+    finish(c, CONN_RESET);
 }
 
 /* ---- polling ---- */
 
 static int wanted(const struct conn *c)
 {
-    bool blocked = c->unsent.len > 0;
+    int write = c->unsent.len > 0 ? stream_write_needs(&c->stream) : 0;
     switch (c->state) {
-    case CONN_OPEN: return blocked ? UV_WRITABLE : c->paused ? 0 : UV_READABLE;
-    case CONN_HANDSHAKE: return c->want_write ? UV_WRITABLE : UV_READABLE;
+    case CONN_OPEN: return write != 0 ? write : c->paused ? 0 : stream_read_needs(&c->stream);
+    case CONN_HANDSHAKE: return stream_read_needs(&c->stream);
     case CONN_TO_TLS:
-    case CONN_CLOSING: return blocked ? UV_WRITABLE : 0;
+    case CONN_CLOSING: return write;
     case CONN_AWAITING:
     case CONN_LINGERING: return UV_READABLE;
     case CONN_ENDED: break;
@@ -164,44 +170,23 @@ static void ask_more(struct conn *c)
 
 /* ---- sending ---- */
 
-enum step { STEP_OK, STEP_BLOCKED, STEP_FAILED };
-
-static enum step tls_step(struct conn *c, int r)
-{
-    int error = SSL_get_error(c->ssl, r);
-    c->want_write = error == SSL_ERROR_WANT_WRITE;
-    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? STEP_BLOCKED : STEP_FAILED;
-}
-
-static enum step send_some(struct conn *c)
-{
-    const char *p = c->unsent.data + c->sent;
-    size_t n = c->unsent.len - c->sent;
-    if (c->ssl != NULL) {
-        size_t done = 0;
-        ERR_clear_error();
-        int r = SSL_write_ex(c->ssl, p, n, &done);
-        c->sent += done;
-        return r == 1 ? STEP_OK : tls_step(c, r);
-    }
-    ssize_t done = send(c->fd, p, n, MSG_NOSIGNAL);
-    if (done >= 0)
-        c->sent += (size_t)done;
-    else if (errno != EINTR)
-        return errno == EAGAIN || errno == EWOULDBLOCK ? STEP_BLOCKED : STEP_FAILED;
-    return STEP_OK;
-}
-
 static void flush(struct conn *c)
 {
-    while (c->unsent.len > 0 && c->sent < c->unsent.len && !c->failed) {
-        enum step step = send_some(c);
-        if (step == STEP_BLOCKED)
+    while (c->sent < c->unsent.len && !c->failed) {
+        size_t done = 0;
+        enum stream_step step = stream_write(&c->stream, c->unsent.data + c->sent, c->unsent.len - c->sent, &done);
+        c->sent += done;
+        if (step == STREAM_BLOCKED)
             return;
-        c->failed = step == STEP_FAILED;
+        c->failed = step == STREAM_FAILED;
     }
     buf_free(&c->unsent); /* an idle connection keeps no buffer */
     c->sent = 0;
+}
+
+bool conn_congested(const struct conn *c)
+{
+    return c->unsent.len - c->sent >= CONGESTED;
 }
 
 void conn_write(struct conn *c, const void *data, size_t n)
@@ -225,11 +210,8 @@ static void on_timer(uv_timer_t *timer);
 
 static void linger(struct conn *c)
 {
-    if (c->ssl != NULL) {
-        ERR_clear_error();
-        SSL_shutdown(c->ssl); /* close_notify; the peer's is not waited for */
-    }
-    shutdown(c->fd, SHUT_WR);
+    stream_end(&c->stream);
+    shutdown(c->stream.fd, SHUT_WR);
     c->state = CONN_LINGERING;
     uv_timer_start(&c->timer, on_timer, LINGER_MS, 0);
 }
@@ -239,7 +221,7 @@ static void discard_input(struct conn *c)
 {
     char chunk[CHUNK];
     for (int i = 0; i < ROUNDS; i++) {
-        ssize_t n = recv(c->fd, chunk, sizeof chunk, 0);
+        ssize_t n = recv(c->stream.fd, chunk, sizeof chunk, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n > 0)
@@ -281,9 +263,8 @@ void conn_start_tls(struct conn *c, struct tls_policy *policy)
 
 static void handshake(struct conn *c)
 {
-    ERR_clear_error();
-    int r = SSL_do_handshake(c->ssl);
-    if (r == 1) {
+    enum stream_step step = stream_handshake(&c->stream);
+    if (step == STREAM_OK) {
         free(c->offer);
         c->offer = NULL;
         c->state = CONN_OPEN;
@@ -293,7 +274,7 @@ static void handshake(struct conn *c)
         go_on(c);
         return;
     }
-    if (tls_step(c, r) == STEP_BLOCKED)
+    if (step == STREAM_BLOCKED)
         return;
     tls_explain(&c->failure);
     c->failure.offer = c->offer;
@@ -303,10 +284,11 @@ static void handshake(struct conn *c)
 static void begin_handshake(struct conn *c)
 {
     buf_cleanse(&c->unused);
-    c->ssl = tls_server(c->policy, c->fd, &c->offer);
+    c->stream.ssl = tls_server(c->policy, c->stream.fd, &c->offer);
     tls_policy_release(&c->policy);
-    if (c->ssl == NULL) {
-        finish(c, CONN_RESET);
+    if (c->stream.ssl == NULL) {
+        c->failure = (struct tls_failure){CAUSE_TLS_OTHER, "out of memory", NULL};
+        finish(c, CONN_TLS_FAILED);
         return;
     }
     c->state = CONN_HANDSHAKE;
@@ -315,16 +297,17 @@ static void begin_handshake(struct conn *c)
 
 bool conn_is_tls(const struct conn *c)
 {
-    return c->ssl != NULL && c->state != CONN_HANDSHAKE;
+    return c->stream.ssl != NULL && c->state != CONN_HANDSHAKE;
 }
 
 const char *conn_tls_text(const struct conn *c, char out[TLS_TEXT_MAX])
 {
     out[0] = '\0';
     if (conn_is_tls(c)) {
-        const char *version = SSL_get_version(c->ssl); /* "TLSv1.3": Exim writes it without the v */
-        snprintf(out, TLS_TEXT_MAX, "TLS%s:%s:%d", version + (strncmp(version, "TLSv", 4) == 0 ? 4 : 0), SSL_get_cipher_name(c->ssl),
-                 SSL_get_cipher_bits(c->ssl, NULL));
+        SSL *ssl = c->stream.ssl;
+        const char *version = SSL_get_version(ssl); /* "TLSv1.3": Exim writes it without the v */
+        snprintf(out, TLS_TEXT_MAX, "TLS%s:%s:%d", version + (strncmp(version, "TLSv", 4) == 0 ? 4 : 0),
+                 SSL_get_cipher_name(ssl), SSL_get_cipher_bits(ssl, NULL));
     }
     return out;
 }
@@ -344,47 +327,27 @@ static size_t show(struct conn *c, const char *bytes, size_t n)
     c->in_callback = true;
     size_t used = c->events->data(c->arg, bytes, n);
     c->in_callback = false;
+    c->again |= conn_congested(c); /* it may have stopped for that */
     return used;
+}
+
+static void show_kept(struct conn *c)
+{
+    c->again = false;
+    if (c->unused.len > 0)
+        buf_consume(&c->unused, show(c, c->unused.data, c->unused.len));
+    if (c->unused.len == 0)
+        buf_cleanse(&c->unused);
 }
 
 static void take(struct conn *c, const char *bytes, size_t n)
 {
-    if (c->unused.len == 0) {
-        size_t used = show(c, bytes, n);
-        if (used < n && !buf_add(&c->unused, bytes + used, n - used))
-            c->failed = true;
-        return;
-    }
-    if (!buf_add(&c->unused, bytes, n))
+    size_t used = c->unused.len == 0 ? show(c, bytes, n) : 0;
+    bool kept_before = c->unused.len > 0;
+    if (used < n && !buf_add(&c->unused, bytes + used, n - used))
         c->failed = true;
-    else
-        buf_consume(&c->unused, show(c, c->unused.data, c->unused.len));
-    if (c->unused.len == 0)
-        buf_free(&c->unused);
-}
-
-/* One read; false when there is nothing more for now, or the connection has ended. */
-static bool read_once(struct conn *c, char chunk[CHUNK])
-{
-    ssize_t n = 0;
-    if (c->ssl != NULL) {
-        size_t got = 0;
-        ERR_clear_error();
-        int r = SSL_read_ex(c->ssl, chunk, CHUNK, &got);
-        if (r != 1 && tls_step(c, r) == STEP_BLOCKED)
-            return false;
-        n = (ssize_t)got; /* 0: close_notify, end of file or a broken record */
-    } else {
-        n = recv(c->fd, chunk, CHUNK, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return false;
-    }
-    if (n <= 0) {
-        finish(c, n == 0 ? CONN_CLOSED_BY_PEER : CONN_RESET);
-        return false;
-    }
-    take(c, chunk, (size_t)n);
-    return true;
+    else if (kept_before)
+        show_kept(c);
 }
 
 static bool may_read(const struct conn *c)
@@ -392,17 +355,40 @@ static bool may_read(const struct conn *c)
     return c->state == CONN_OPEN && !c->paused && c->unsent.len == 0 && !c->failed;
 }
 
-static void read_input(struct conn *c)
+/* One read; false when there is nothing more for now, or the connection has ended. */
+static bool read_once(struct conn *c)
 {
     char chunk[CHUNK];
+    size_t n = 0;
+    enum stream_step step = stream_read(&c->stream, chunk, sizeof chunk, &n);
+    if (step == STREAM_END)
+        stream_end(&c->stream);
+    if (step == STREAM_END || step == STREAM_FAILED)
+        finish(c, step == STREAM_END ? CONN_CLOSED_BY_PEER : CONN_RESET);
+    if (step != STREAM_OK)
+        return false;
+    take(c, chunk, n);
+    explicit_bzero(chunk, n);
+    return true;
+}
+
+/*
+ * What is kept goes first, so that a peer that sent much and then ended its side (the end is read like bytes) gets
+ * all its answers.
+ */
+static void read_input(struct conn *c)
+{
     bool more = true;
     for (int i = 0; i < ROUNDS && more && may_read(c); i++) {
-        more = read_once(c, chunk);
+        if (c->again)
+            show_kept(c);
+        else
+            more = read_once(c);
         if (c->state != CONN_ENDED)
             flush(c);
     }
-    if (c->state == CONN_OPEN && c->ssl != NULL && may_read(c) && SSL_pending(c->ssl) > 0)
-        post(c); /* poll does not know of bytes inside OpenSSL */
+    if (may_read(c) && stream_pending(&c->stream))
+        post(c);
 }
 
 /* After anything happened: sends, and does what the state asks for. */
@@ -411,14 +397,16 @@ static void go_on(struct conn *c)
     if (c->state == CONN_ENDED)
         return;
     flush(c);
-    if (c->failed || c->aborted) {
-        finish(c, c->aborted ? CONN_DONE : CONN_RESET);
-        return;
-    }
-    if (c->unsent.len == 0 && c->state == CONN_TO_TLS)
+    if (c->aborted)
+        finish(c, CONN_DONE);
+    else if (c->failed)
+        finish_failed(c);
+    else if (c->unsent.len == 0 && c->state == CONN_TO_TLS)
         begin_handshake(c);
     else if (c->unsent.len == 0 && c->state == CONN_CLOSING)
         linger(c);
+    if (may_read(c) && c->again && c->unused.len > 0)
+        post(c);
     if (c->state != CONN_ENDED)
         ask_more(c);
 }
@@ -426,7 +414,7 @@ static void go_on(struct conn *c)
 static void look_at_first(struct conn *c)
 {
     char bytes[8];
-    ssize_t n = recv(c->fd, bytes, sizeof bytes, MSG_PEEK);
+    ssize_t n = recv(c->stream.fd, bytes, sizeof bytes, MSG_PEEK);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -439,40 +427,40 @@ static void look_at_first(struct conn *c)
     c->in_callback = false;
 }
 
+/* libuv has stopped the handle, which it does when the socket has an error. */
+static void poll_failed(struct conn *c)
+{
+    c->polled = 0;
+    if (c->state == CONN_LINGERING)
+        finish(c, CONN_DONE);
+    else
+        c->failed = true;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct conn *c = poll->data;
-    if (status < 0 && c->state != CONN_LINGERING)
-        c->failed = true;
     int want = wanted(c);
-    if (c->failed || (events & want) == 0) {
+    if (status < 0)
+        poll_failed(c);
+    else if ((events & want) == 0)
         ask(c, want); /* nobody wants it: ask for less */
-    } else if (c->state == CONN_LINGERING) {
+    else if (c->state == CONN_LINGERING)
         discard_input(c);
-    } else if (c->state == CONN_AWAITING) {
+    else if (c->state == CONN_AWAITING)
         look_at_first(c);
-    } else if (c->state == CONN_HANDSHAKE) {
+    else if (c->state == CONN_HANDSHAKE)
         handshake(c);
-    } else if (want & UV_READABLE) {
+    else if (c->unsent.len == 0)
         read_input(c);
-    } else { /* unsent bytes go out; then what waited for that may be read */
-        flush(c);
-        if (may_read(c) && c->unused.len > 0)
-            post(c);
-    }
-    go_on(c);
+    go_on(c); /* sends */
 }
 
 static void on_task(struct loop_task *task)
 {
     struct conn *c = CONTAINER_OF(task, struct conn, task);
     c->posted = false;
-    if (may_read(c) && c->unused.len > 0) {
-        buf_consume(&c->unused, show(c, c->unused.data, c->unused.len));
-        if (c->unused.len == 0)
-            buf_free(&c->unused);
-    }
-    if (c->state == CONN_OPEN && c->ssl != NULL && may_read(c) && SSL_pending(c->ssl) > 0)
+    if (may_read(c) && (c->again || stream_pending(&c->stream)))
         read_input(c);
     go_on(c);
     drop_ref(c);
@@ -488,7 +476,8 @@ void conn_resume(struct conn *c)
     if (!c->paused || c->state == CONN_ENDED)
         return;
     c->paused = false;
-    if (c->unused.len > 0 || (c->ssl != NULL && SSL_pending(c->ssl) > 0))
+    c->again = true;
+    if (c->unused.len > 0 || stream_pending(&c->stream))
         post(c);
     ask_more(c);
 }

@@ -33,8 +33,8 @@ struct conn;
 
 enum conn_end {
     CONN_CLOSED_BY_PEER, /* its side has ended */
-    CONN_RESET,          /* socket error */
-    CONN_TLS_FAILED,     /* handshake or record layer: conn_tls_failure tells */
+    CONN_RESET,          /* socket error, or a broken TLS record */
+    CONN_TLS_FAILED,     /* the handshake: conn_tls_failure tells */
     CONN_DONE,           /* conn_close: all was said */
 };
 
@@ -55,6 +55,11 @@ struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *even
 /* Appends to what is to be sent; sent when the callback under way returns, or at once outside of one. While a peer does not
    read what it was sent, it is not read from either; more than 64 KiB unsent ends the connection (CONN_RESET). */
 void conn_write(struct conn *c, const void *data, size_t n);
+/*
+ * So much is unsent that the peer should read first: data then best returns, also in the middle of what it was shown. The rest is shown again
+ * once all is sent.
+ */
+bool conn_congested(const struct conn *c);
 /* Stops and starts reading. Resume shows kept bytes first (not from within conn_resume, but from the loop). */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);

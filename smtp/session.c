@@ -113,7 +113,7 @@ static size_t on_data(void *arg, const char *bytes, size_t n)
 {
     struct session *s = arg;
     size_t used = 0;
-    while (used < n && STATES[s->state].input != NULL) {
+    while (used < n && STATES[s->state].input != NULL && !conn_congested(s->conn)) {
         size_t step = STATES[s->state].input(s, bytes + used, n - used);
         if (step == 0)
             break;
