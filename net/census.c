@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Census: open connections in all and by address. A hash table with open addressing that grows with the number of addresses. */
+/* Census: open connections in all and by address. A hash table with open addressing that grows with the
+ * number of addresses. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -90,7 +91,8 @@ static void vacate(struct census *c, size_t i)
     }
 }
 
-enum census_answer census_enter(struct census *c, const struct addr *peer, uint64_t limit_all, uint64_t limit_address)
+enum census_answer census_enter(struct census *c, const struct addr *peer, uint64_t limit_all,
+                                uint64_t limit_address)
 {
     uint8_t key[17];
     make_key(peer, key);

@@ -2,8 +2,9 @@
 /*
  * Connections: a socket on a loop, plain or TLS, behind conn_events.
  *
- * Poll events are dropped lazily: a paused connection stays registered until an event comes that nobody wants, so that the usual
- * pause (waiting for a commit while the client waits for its reply) costs no system call.
+ * Poll events are dropped lazily: a paused connection stays registered until an event comes that nobody
+ * wants, so that the usual pause (waiting for a commit while the client waits for its reply) costs no system
+ * call.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,9 +25,9 @@ enum {
 };
 
 enum conn_state {
-    CONN_AWAITING,  /* for the first bytes */
+    CONN_AWAITING, /* for the first bytes */
     CONN_OPEN,
-    CONN_TO_TLS,    /* handshake starts when all is sent */
+    CONN_TO_TLS, /* handshake starts when all is sent */
     CONN_HANDSHAKE,
     CONN_CLOSING,   /* closes when all is sent */
     CONN_LINGERING, /* all is sent, the peer may still be sending */
@@ -174,7 +175,8 @@ static void flush(struct conn *c)
 {
     while (c->sent < c->unsent.len && !c->failed) {
         size_t done = 0;
-        enum stream_step step = stream_write(&c->stream, c->unsent.data + c->sent, c->unsent.len - c->sent, &done);
+        enum stream_step step =
+            stream_write(&c->stream, c->unsent.data + c->sent, c->unsent.len - c->sent, &done);
         c->sent += done;
         if (step == STREAM_BLOCKED)
             return;
@@ -373,8 +375,8 @@ static bool read_once(struct conn *c)
 }
 
 /*
- * What is kept goes first, so that a peer that sent much and then ended its side (the end is read like bytes) gets
- * all its answers.
+ * What is kept goes first, so that a peer that sent much and then ended its side (the end is read like bytes)
+ * gets all its answers.
  */
 static void read_input(struct conn *c)
 {

@@ -9,9 +9,9 @@
 #include "net/net.h"
 
 enum {
-    ACCEPTS = 32,      /* connections taken before the others' turn */
+    ACCEPTS = 32, /* connections taken before the others' turn */
     BACKLOG = 1024,
-    TIRED_MS = 100,    /* pause when the system is out of descriptors or memory */
+    TIRED_MS = 100, /* pause when the system is out of descriptors or memory */
 };
 
 struct listener {
@@ -116,7 +116,8 @@ static int bind_one(const struct addrinfo *ai, bool both)
 
 static int bind_host(const char *host, const char *port, int family, bool both)
 {
-    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo hints = {
+        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     if (getaddrinfo(host, port, &hints, &list) != 0)
         return -EADDRNOTAVAIL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event loops: each a thread with a libuv loop, a mailbox for other threads, and timers. What belongs to a loop is touched
- * by its thread only; other threads hand it tasks.
+ * Event loops: each a thread with a libuv loop, a mailbox for other threads, and timers. What belongs to a
+ * loop is touched by its thread only; other threads hand it tasks.
  */
 #ifndef GP_NET_LOOP_H
 #define GP_NET_LOOP_H
@@ -12,7 +12,8 @@
 
 struct loop;
 
-/* A note to a loop. Lies in its owner's memory and must stay there until run was called; never in two mailboxes at once. */
+/* A note to a loop. Lies in its owner's memory and must stay there until run was called; never in two
+ * mailboxes at once. */
 struct loop_task {
     void (*run)(struct loop_task *task); /* on the loop's thread */
     struct loop_task *next;              /* the mailbox's */

@@ -34,7 +34,8 @@ static void add_word(struct word_list *list, const char *word)
     static const char more[] = " ...";
     size_t n = strlen(word) + (list->len > 0 ? 1 : 0);
     if (list->len + n + sizeof more <= list->size)
-        list->len += (size_t)snprintf(list->out + list->len, list->size - list->len, "%s%s", list->len > 0 ? " " : "", word);
+        list->len += (size_t)snprintf(list->out + list->len, list->size - list->len, "%s%s",
+                                      list->len > 0 ? " " : "", word);
     else if (list->len > 0 && list->out[list->len - 1] != '.' && list->len + sizeof more <= list->size)
         list->len += (size_t)snprintf(list->out + list->len, list->size - list->len, "%s", more);
 }
@@ -55,7 +56,8 @@ static void add_version(struct word_list *list, unsigned number)
             add_word(list, VERSIONS[i].name);
 }
 
-/* supported_versions (RFC 8446, section 4.2.1) lists them; without it the legacy version is the newest one. */
+/* supported_versions (RFC 8446, section 4.2.1) lists them; without it the legacy version is the newest one.
+ */
 static void read_versions(SSL *ssl, struct tls_offer *offer)
 {
     struct word_list list = {offer->versions, sizeof offer->versions, 0};
@@ -79,7 +81,7 @@ static void read_ciphers(SSL *ssl, struct tls_offer *offer)
         const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, p + i);
         char hex[8];
         snprintf(hex, sizeof hex, "0x%02X%02X", p[i], p[i + 1]);
-        bool grease = p[i] == p[i + 1] && (p[i] & 0x0F) == 0x0A; /* RFC 8701 */
+        bool grease = p[i] == p[i + 1] && (p[i] & 0x0F) == 0x0A;                                /* RFC 8701 */
         bool signal = (p[i] == 0x00 && p[i + 1] == 0xFF) || (p[i] == 0x56 && p[i + 1] == 0x00); /* SCSVs */
         if (!grease && !signal)
             add_word(&list, cipher != NULL ? SSL_CIPHER_get_name(cipher) : hex);
@@ -119,7 +121,8 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 
 /* ---- policy ---- */
 
-static const int MIN_VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION, TLS1_1_VERSION, TLS1_VERSION}; /* as tls.min_version's words */
+static const int MIN_VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION, TLS1_1_VERSION,
+                                   TLS1_VERSION}; /* as tls.min_version's words */
 
 static bool fail(struct buf *error, const char *setting, const char *what)
 {
@@ -177,7 +180,8 @@ static bool use_versions(SSL_CTX *ctx, const struct settings *s, struct buf *err
     if (min < TLS1_2_VERSION) { /* OpenSSL 3 signs with SHA-1 only at security level 0 */
         buf_printf(&list, "%s:@SECLEVEL=0", ciphers[0] != '\0' ? ciphers : "DEFAULT");
         ciphers = buf_str(&list);
-        buf_add_str(error, "tls.min_version: versions below 1.2 are unsafe; raise it to 1.2 as soon as the last old device is gone");
+        buf_add_str(error, "tls.min_version: versions below 1.2 are unsafe; raise it to 1.2 as soon as the "
+                           "last old device is gone");
     }
     bool ok = ciphers[0] == '\0' || SSL_CTX_set_cipher_list(ctx, ciphers) == 1;
     buf_free(&list);
@@ -188,7 +192,8 @@ static bool use_versions(SSL_CTX *ctx, const struct settings *s, struct buf *err
     return true;
 }
 
-struct tls_policy *tls_policy_make(const struct settings *settings, struct span certificate, struct span key, struct buf *error)
+struct tls_policy *tls_policy_make(const struct settings *settings, struct span certificate, struct span key,
+                                   struct buf *error)
 {
     CRYPTO_THREAD_run_once(&offer_once, make_offer_slot);
     ERR_clear_error();
@@ -197,14 +202,17 @@ struct tls_policy *tls_policy_make(const struct settings *settings, struct span 
         fail(error, "tls", "OpenSSL cannot start");
         return NULL;
     }
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY); /* one read, one record: key updates without end hold up nobody else */
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_COMPRESSION |
-                                 SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(
+        ctx, SSL_MODE_AUTO_RETRY); /* one read, one record: key updates without end hold up nobody else */
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                 SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory here */
-    SSL_CTX_set_num_tickets(ctx, 1);                         /* a mail program resumes at most one connection */
+    SSL_CTX_set_num_tickets(ctx, 1); /* a mail program resumes at most one connection */
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
-    if (!use_versions(ctx, settings, error) || !use_certificate(ctx, certificate, error) || !use_key(ctx, key, error)) {
+    if (!use_versions(ctx, settings, error) || !use_certificate(ctx, certificate, error) ||
+        !use_key(ctx, key, error)) {
         SSL_CTX_free(ctx);
         return NULL;
     }
@@ -273,6 +281,7 @@ void tls_explain(struct tls_failure *failure)
     for (size_t i = 0; i < COUNT_OF(REASONS); i++)
         if (code != 0 && ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == REASONS[i].reason)
             failure->cause = REASONS[i].cause;
-    snprintf(failure->reason, sizeof failure->reason, "%s", text != NULL ? text : "connection closed by peer");
+    snprintf(failure->reason, sizeof failure->reason, "%s",
+             text != NULL ? text : "connection closed by peer");
     ERR_clear_error();
 }
