@@ -43,9 +43,11 @@ static void add_wrapped(struct buf *out, const char *indent, struct span text)
             if (n == 0)
                 n = room; /* one long word */
         }
-        buf_add_str(out, indent);
-        add_ascii(out, span_from(text.p, n));
-        buf_add(out, "\r\n", 2);
+        if (n > 0) { /* a line of blanks alone ends a field for some programs */
+            buf_add_str(out, indent);
+            add_ascii(out, span_from(text.p, n));
+            buf_add(out, "\r\n", 2);
+        }
         bool at_break = n < text.n && (text.p[n] == ' ' || text.p[n] == '\n');
         text = span_skip(text, n + (at_break ? 1 : 0));
     }
