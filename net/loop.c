@@ -29,14 +29,16 @@ static void on_wake(uv_async_t *wake)
     struct loop_task *task = loop->first;
     loop->first = NULL;
     loop->last = &loop->first;
-    bool stopping = loop->stopping;
     pthread_mutex_unlock(&loop->lock);
     while (task != NULL) {
         struct loop_task *next = task->next; /* run may free the task or post it again */
         task->run(task);
         task = next;
     }
-    if (stopping)
+    pthread_mutex_lock(&loop->lock);
+    bool done = loop->stopping && loop->first == NULL; /* what the tasks posted still runs */
+    pthread_mutex_unlock(&loop->lock);
+    if (done)
         close_wake(loop);
 }
 
@@ -108,8 +110,9 @@ void loop_free(struct loop **loop)
     if (l->has_thread) {
         pthread_join(l->thread, NULL);
     } else {
-        close_wake(l);
-        uv_run(&l->uv, UV_RUN_DEFAULT);
+        if (!uv_is_closing((uv_handle_t *)&l->wake))
+            loop_stop(l);
+        loop_run(l);
     }
     uv_loop_close(&l->uv);
     pthread_mutex_destroy(&l->lock);

@@ -25,9 +25,13 @@ struct loop *loop_make(const char *thread_name);
 int loop_start(struct loop *loop);
 /* Runs it on the calling thread until loop_stop (for a process' main loop). */
 void loop_run(struct loop *loop);
-/* Any thread: lets the loop end once nothing is open in it (its mailbox is closed). */
+/*
+ * Any thread: runs what is in the mailbox, closes it, and lets the loop end once nothing is open in it.
+ * Nothing may be posted from another thread any more.
+ */
 void loop_stop(struct loop *loop);
-/* Waits for the thread, frees the loop. */
+/* After loop_stop: waits for the thread, frees the loop. One that never had a thread runs here to its end.
+ * Nulls the pointer. */
 void loop_free(struct loop **loop);
 /* Any thread, never blocks: the task runs on the loop's thread, tasks of one sender in order. */
 void loop_post(struct loop *loop, struct loop_task *task);

@@ -152,10 +152,9 @@ static bool use_certificate(SSL_CTX *ctx, struct span pem, struct buf *error)
             X509_free(next);
     }
     BIO_free(bio);
-    if (!ok)
-        return fail(error, "tls.certificate", "no usable PEM certificate");
-    ERR_clear_error(); /* the end of the PEM file is an error to OpenSSL */
-    return true;
+    if (ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+        ERR_clear_error(); /* the end of the file */
+    return (ok && ERR_peek_error() == 0) || fail(error, "tls.certificate", "no usable PEM certificate");
 }
 
 static bool use_key(SSL_CTX *ctx, struct span pem, struct buf *error)
