@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/commands.h"
@@ -324,6 +325,7 @@ static void tell_started(struct worker *w, const struct settings *settings, cons
 static void quiet_process(void)
 {
     struct rlimit none = {0, 0}, files;
+    umask(0027);
     signal(SIGPIPE, SIG_IGN);
     setrlimit(RLIMIT_CORE, &none); /* memory holds passwords and mail */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
