@@ -107,7 +107,8 @@ SETTING(COUNT, limit_messages, "limit.messages", "1000", 1, 1000000, RELOAD, "Me
 SETTING(COUNT, limit_errors, "limit.errors", "20", 1, 1000, RELOAD,
         "Refused or unknown commands in one connection before it is closed.")
 SETTING(COUNT, limit_idle_commands, "limit.idle_commands", "100", 10, 10000, RELOAD,
-        "Commands in a row that move no mail (NOOP, RSET, VRFY, HELP, EHLO) before the connection is closed.")
+        "Commands that move no mail (NOOP, RSET, VRFY, HELP, EHLO) between two messages before the connection "
+        "is closed.")
 SETTING(COUNT, limit_auth_failures, "limit.auth_failures", "3", 1, 100, RELOAD,
         "Failed logins in one connection before it is closed.")
 SETTING(SIZE, limit_command_line, "limit.command_line", "4K", 512, 65536, RELOAD,

@@ -31,7 +31,7 @@ void login_abandon(struct session *s)
 
 struct verdict_cause {
     enum cause_id cause;
-    bool guessing;  /* counts against the connection, and is answered at the fixed time */
+    bool guessing; /* counts against the connection */
 };
 static const struct verdict_cause VERDICTS[] = {
     [AUTH_WRONG] = {CAUSE_AUTH_WRONG, true},
@@ -100,11 +100,9 @@ static void on_checked(void *arg, const struct auth_answer *answer)
         session_free(s);
     } else if (answer->verdict == AUTH_OK) {
         welcome(s);
-    } else if (VERDICTS[answer->verdict].guessing) {
+    } else { /* a 454, too: else whoever is told that there is too much to do would be back at once */
         session_enter(s, SESSION_PENALTY);
         conn_set_timeout(s->conn, answer_wait(s));
-    } else {
-        login_answer(s);
     }
 }
 
@@ -122,20 +120,13 @@ static void check(struct session *s)
         login->ticket = ticket;
 }
 
-static void end_exchange(struct session *s, enum cause_id cause, const char *name, const char *value)
+static void end_exchange(struct session *s, enum cause_id cause)
 {
-    session_set_command(s, "AUTH", span_of(""));
-    if (cause != CAUSE_AUTH_MECHANISM)
-        journal_failure(s, cause);
+    journal_failure(s, cause);
     login_abandon(s);
-    session_enter(s, SESSION_COMMAND);
-    if (cause == CAUSE_AUTH_MECHANISM) {
-        session_refuse(s, cause, name, value);
-        return;
-    }
-    session_say_cause(s, cause, name, value);
-    s->errors++;
+    session_say_cause(s, cause, NULL, NULL);
     session_ready(s);
+    session_count_error(s);
 }
 
 static void challenge(struct session *s, const char *text)
@@ -153,7 +144,7 @@ static void feed(struct session *s, bool has_response, struct span response)
     switch (sasl_feed(s->login->sasl, has_response, response, &text)) {
     case SASL_CONTINUE: challenge(s, text); break;
     case SASL_DONE: check(s); break;
-    case SASL_MALFORMED: end_exchange(s, CAUSE_AUTH_MALFORMED, NULL, NULL); break;
+    case SASL_MALFORMED: end_exchange(s, CAUSE_AUTH_MALFORMED); break;
     }
 }
 
@@ -163,7 +154,7 @@ static void feed_encoded(struct session *s, struct span text)
     if (base64_decode(text, &decoded))
         feed(s, true, span_from(buf_str(&decoded), decoded.len));
     else
-        end_exchange(s, CAUSE_AUTH_BASE64, NULL, NULL);
+        end_exchange(s, CAUSE_AUTH_BASE64);
     buf_cleanse(&decoded);
 }
 
@@ -172,9 +163,13 @@ void cmd_auth(struct session *s, struct span args)
     struct span rest = args;
     struct span mechanism = span_take(&rest, ' ');
     struct span initial = span_trim(rest); /* some clients send two spaces */
+    if (mechanism.n == 0) {
+        session_refuse(s, CAUSE_COMMAND_SYNTAX, "reason", "AUTH and a mechanism expected");
+        return;
+    }
     struct sasl *sasl = sasl_make(mechanism);
     if (sasl == NULL) {
-        char name[24];
+        char name[24]; /* RFC 4422, section 3.1: 20 characters at most */
         snprintf(name, sizeof name, "%.*s", (int)(mechanism.n < 20 ? mechanism.n : 20), mechanism.p);
         session_refuse(s, CAUSE_AUTH_MECHANISM, "mechanism", name);
         return;
@@ -201,9 +196,9 @@ size_t login_input(struct session *s, const char *bytes, size_t n)
     if (line.n > 0 && line.p[line.n - 1] == '\r')
         line.n--;
     if (too_long)
-        end_exchange(s, CAUSE_AUTH_LINE_TOO_LONG, NULL, NULL);
+        end_exchange(s, CAUSE_AUTH_LINE_TOO_LONG);
     else if (span_equal(line, "*")) /* RFC 4954, section 4 */
-        end_exchange(s, CAUSE_AUTH_CANCELLED, NULL, NULL);
+        end_exchange(s, CAUSE_AUTH_CANCELLED);
     else
         feed_encoded(s, line);
     return len;

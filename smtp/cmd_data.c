@@ -70,6 +70,7 @@ void cmd_data(struct session *s, struct span args)
 {
     (void)args;
     s->messages++;
+    s->idle_commands = 0;
     begin(s);
     session_reply(s, 354, "", "Enter message, ending with \".\" on a line by itself"); /* RFC 2034, section 4: none in 354 */
     session_enter(s, SESSION_DATA);
@@ -99,10 +100,6 @@ static enum spool_flow keep(struct session *s, enum header_result result)
         give_up(tx, CAUSES[result]);
         return SPOOL_GO;
     }
-    if (spool_in_size(tx->in) + kept->len > s->settings->message_max_size) {
-        give_up(tx, CAUSE_MESSAGE_TOO_LARGE);
-        return SPOOL_GO;
-    }
     return kept->len > 0 ? spool_in_add(tx->in, kept->data, kept->len) : SPOOL_GO;
 }
 
@@ -113,6 +110,9 @@ static size_t take_piece(struct session *s, const char *bytes, size_t n, enum sp
     char decoded[2 * PIECE + 4];
     size_t len = 0;
     size_t used = dot_decode(&tx->dot, bytes, n < PIECE ? n : PIECE, decoded, &len, end_r);
+    tx->size += len;
+    if (tx->size > s->settings->message_max_size)
+        give_up(tx, CAUSE_MESSAGE_TOO_LARGE);
     if (tx->refused != CAUSE_NONE) {
         tx->swallowed += len;
         return used;
@@ -171,24 +171,6 @@ static void refuse_message(struct session *s, enum cause_id cause)
         session_ready(s);
 }
 
-static int compare_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void drop_duplicates(struct transaction *tx)
-{
-    size_t kept = 0;
-    qsort(tx->recipients, tx->recipient_count, sizeof *tx->recipients, compare_text);
-    for (size_t i = 0; i < tx->recipient_count; i++) {
-        if (kept > 0 && strcmp(tx->recipients[kept - 1], tx->recipients[i]) == 0)
-            free(tx->recipients[i]);
-        else
-            tx->recipients[kept++] = tx->recipients[i];
-    }
-    tx->recipient_count = kept;
-}
-
 static void commit(struct session *s)
 {
     struct transaction *tx = s->tx;
@@ -197,7 +179,7 @@ static void commit(struct session *s)
     buf_add_str(&client, "H=(");
     text_escape(&client, span_of(s->helo), 255);
     buf_printf(&client, ") [%s]:%u", addr_text(&s->peer, ip), s->peer.port);
-    drop_duplicates(tx);
+    transaction_drop_duplicates(tx);
     struct envelope envelope = {
         .sender = tx->sender.text,
         .recipients = (const char *const *)tx->recipients,

@@ -34,11 +34,16 @@ struct parameter {
     enum cause_id (*take)(struct session *s, struct span value);
 };
 
-static enum cause_id take_size(struct session *s, struct span value) /* RFC 1870 */
+/* RFC 1870, section 3: 20 digits at most, which may be more than we can count. */
+static enum cause_id take_size(struct session *s, struct span value)
 {
-    uint64_t size = 0;
-    if (!parse_uint(value, 0, UINT64_MAX, &size))
+    uint64_t size = UINT64_MAX;
+    for (size_t i = 0; i < value.n; i++)
+        if (!ascii_is_digit(value.p[i]))
+            return CAUSE_PARAMETER_SYNTAX;
+    if (value.n == 0 || value.n > 20)
         return CAUSE_PARAMETER_SYNTAX;
+    parse_uint(value, 0, UINT64_MAX, &size);
     return size > s->settings->message_max_size ? CAUSE_MESSAGE_TOO_LARGE : CAUSE_NONE;
 }
 
@@ -166,15 +171,19 @@ static bool take_postmaster(const struct session *s, struct address *a)
     return true;
 }
 
-/* Where may it go? A cause when nowhere. */
+/*
+ * Where may it go? A cause when nowhere. Accounts are compared without regard to case; the local part of somebody else's
+ * address is left alone (RFC 5321, section 2.4).
+ */
 static enum cause_id judge_recipient(struct session *s, struct address *a)
 {
     const char *domain = address_domain(a);
     if (domain[0] == '\0' || is_local_domain(s, domain)) {
-        if (take_postmaster(s, a) || auth_mailbox(s->home->smtp->parts.auth, a->text) != MAILBOX_NONE)
-            return CAUSE_NONE;
-        return CAUSE_RECIPIENT_UNKNOWN;
+        bool known = take_postmaster(s, a) || auth_mailbox(s->home->smtp->parts.auth, a->text) != MAILBOX_NONE;
+        address_fold(a);
+        return known ? CAUSE_NONE : CAUSE_RECIPIENT_UNKNOWN;
     }
+    address_fold_domain(a);
     if (s->account == NULL)
         return CAUSE_RELAY_NO_LOGIN;
     return s->settings->relay_smarthost[0] == '\0' ? CAUSE_RELAY_NO_SMARTHOST : CAUSE_NONE;
@@ -186,10 +195,35 @@ static void refuse_recipient(struct session *s, enum cause_id cause, const struc
     session_refuse(s, cause, by_domain ? "domain" : "recipient", by_domain ? address_domain(a) : a->text);
 }
 
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void transaction_drop_duplicates(struct transaction *tx)
+{
+    size_t kept = 0;
+    qsort(tx->recipients, tx->recipient_count, sizeof *tx->recipients, compare_text);
+    for (size_t i = 0; i < tx->recipient_count; i++) {
+        if (kept > 0 && strcmp(tx->recipients[kept - 1], tx->recipients[i]) == 0)
+            free(tx->recipients[i]);
+        else
+            tx->recipients[kept++] = tx->recipients[i];
+    }
+    tx->recipient_count = kept;
+}
+
+/* Those that were named twice count once. */
+static bool too_many_recipients(struct session *s)
+{
+    if (s->tx->recipient_count >= s->settings->limit_recipients)
+        transaction_drop_duplicates(s->tx);
+    return s->tx->recipient_count >= s->settings->limit_recipients;
+}
+
 static void add_recipient(struct session *s, struct address *a)
 {
     struct transaction *tx = s->tx;
-    address_fold(a);
     if ((tx->recipient_count & (tx->recipient_count - 1)) == 0) { /* at each power of two */
         size_t size = tx->recipient_count > 0 ? tx->recipient_count * 2 : 1;
         tx->recipients = xrealloc(tx->recipients, size * sizeof *tx->recipients);
@@ -215,7 +249,7 @@ void cmd_rcpt(struct session *s, struct span args)
         return;
     char max[NUMBER_TEXT_MAX];
     snprintf(max, sizeof max, "%llu", (unsigned long long)s->settings->limit_recipients);
-    if (s->tx->recipient_count >= s->settings->limit_recipients) {
+    if (too_many_recipients(s)) {
         session_refuse(s, CAUSE_TOO_MANY_RECIPIENTS, "max", max);
         return;
     }

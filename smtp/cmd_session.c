@@ -50,6 +50,17 @@ void cmd_ehlo(struct session *s, struct span args)
     buf_free(&text);
 }
 
+/* RFC 3207, section 4.2: what was said before the handshake may be anyone's: name, message, login. */
+static void forget(struct session *s)
+{
+    transaction_end(s);
+    free(s->helo);
+    free(s->account);
+    s->helo = s->account = NULL;
+    s->mechanism = NULL;
+    s->esmtp = false;
+}
+
 /* That nothing came behind the command was seen by the dispatcher. */
 void cmd_starttls(struct session *s, struct span args)
 {
@@ -61,12 +72,7 @@ void cmd_starttls(struct session *s, struct span args)
         session_refuse(s, CAUSE_STARTTLS_UNAVAILABLE, NULL, NULL);
     } else {
         session_reply(s, 220, "2.0.0", "Ready to start TLS");
-        /* RFC 3207, section 4.2: what was said before the handshake is forgotten */
-        transaction_end(s);
-        free(s->helo);
-        s->helo = NULL;
-        s->esmtp = false;
-        s->tls_started = true;
+        forget(s);
         session_enter(s, SESSION_HANDSHAKE);
         conn_start_tls(s->conn, policy);
     }
@@ -112,6 +118,13 @@ void cmd_quit(struct session *s, struct span args)
     snprintf(text, sizeof text, "%s closing connection", s->home->smtp->parts.hostname);
     session_reply(s, 221, "2.0.0", text);
     session_close(s);
+}
+
+/* RFC 5321, section 4.2.4: known, but not to be had. */
+void cmd_absent(struct session *s, struct span args)
+{
+    (void)args;
+    session_refuse(s, CAUSE_COMMAND_NOT_IMPLEMENTED, NULL, NULL);
 }
 
 void cmd_http(struct session *s, struct span args)

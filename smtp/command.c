@@ -11,9 +11,10 @@ enum command_flag {
     NEEDS_OFFER = 1 << 4,   /* AUTH was offered: EHLO was said (RFC 4954, section 4) */
     NEEDS_LOGIN = 1 << 5,   /* on submission listeners (RFC 6409, section 4.3) */
     NEEDS_NO_MAIL = 1 << 6,
-    NEEDS_MAIL = 1 << 7,
-    NEEDS_RECIPIENT = 1 << 8,
-    MOVES_MAIL = 1 << 9,    /* is not idle talk */
+    NEEDS_NO_MAIL_AUTH = 1 << 7, /* RFC 4954, section 4 */
+    NEEDS_MAIL = 1 << 8,
+    NEEDS_RECIPIENT = 1 << 9,
+    IS_IDLE = 1 << 10, /* moves no mail, and may be said limit.idle_commands times between two messages */
 };
 
 struct command {
@@ -23,18 +24,25 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
-    {"EHLO", 0, cmd_ehlo},
-    {"HELO", 0, cmd_helo},
+    {"EHLO", IS_IDLE, cmd_ehlo},
+    {"HELO", IS_IDLE, cmd_helo},
     {"STARTTLS", NEEDS_NO_ARGS, cmd_starttls},
-    {"AUTH", NEEDS_PRIVACY | NEEDS_OFFER | NEEDS_NO_LOGIN | NEEDS_NO_MAIL | MOVES_MAIL, cmd_auth},
-    {"MAIL", NEEDS_LOGIN | NEEDS_HELO | NEEDS_NO_MAIL | MOVES_MAIL, cmd_mail},
-    {"RCPT", NEEDS_LOGIN | NEEDS_HELO | NEEDS_MAIL | MOVES_MAIL, cmd_rcpt},
-    {"DATA", NEEDS_LOGIN | NEEDS_NO_ARGS | NEEDS_HELO | NEEDS_MAIL | NEEDS_RECIPIENT | MOVES_MAIL, cmd_data},
-    {"RSET", NEEDS_NO_ARGS, cmd_rset},
-    {"NOOP", 0, cmd_noop},
-    {"VRFY", 0, cmd_vrfy},
-    {"HELP", 0, cmd_help},
+    {"AUTH", NEEDS_PRIVACY | NEEDS_OFFER | NEEDS_NO_LOGIN | NEEDS_NO_MAIL_AUTH, cmd_auth},
+    {"MAIL", NEEDS_LOGIN | NEEDS_HELO | NEEDS_NO_MAIL, cmd_mail},
+    {"RCPT", NEEDS_LOGIN | NEEDS_HELO | NEEDS_MAIL, cmd_rcpt},
+    {"DATA", NEEDS_LOGIN | NEEDS_NO_ARGS | NEEDS_HELO | NEEDS_MAIL | NEEDS_RECIPIENT, cmd_data},
+    {"RSET", NEEDS_NO_ARGS | IS_IDLE, cmd_rset},
+    {"NOOP", IS_IDLE, cmd_noop},
+    {"VRFY", IS_IDLE, cmd_vrfy},
+    {"HELP", IS_IDLE, cmd_help},
     {"QUIT", NEEDS_NO_ARGS, cmd_quit},
+    {"EXPN", 0, cmd_absent},
+    {"TURN", 0, cmd_absent},
+    {"ETRN", 0, cmd_absent},
+    {"BDAT", 0, cmd_absent},
+    {"SEND", 0, cmd_absent},
+    {"SOML", 0, cmd_absent},
+    {"SAML", 0, cmd_absent},
     /* Browsers and scanners, and pages that make browsers speak to mail ports: no second line of theirs is read. */
     {"GET", 0, cmd_http},
     {"POST", 0, cmd_http},
@@ -78,6 +86,11 @@ static enum cause_id check_no_mail(const struct session *s)
     return s->tx == NULL ? CAUSE_NONE : CAUSE_COMMAND_ORDER;
 }
 
+static enum cause_id check_no_mail_auth(const struct session *s)
+{
+    return s->tx == NULL ? CAUSE_NONE : CAUSE_AUTH_IN_TRANSACTION;
+}
+
 static enum cause_id check_mail(const struct session *s)
 {
     return s->tx != NULL ? CAUSE_NONE : CAUSE_COMMAND_ORDER;
@@ -101,6 +114,7 @@ static const struct check CHECKS[] = {
     {NEEDS_OFFER, check_offer, NULL, NULL},
     {NEEDS_NO_LOGIN, check_no_login, NULL, NULL},
     {NEEDS_NO_MAIL, check_no_mail, "expected", "the message under way first, or RSET"},
+    {NEEDS_NO_MAIL_AUTH, check_no_mail_auth, NULL, NULL},
     {NEEDS_MAIL, check_mail, "expected", "MAIL first"},
     {NEEDS_RECIPIENT, check_recipient, NULL, NULL},
 };
@@ -126,8 +140,7 @@ static bool allowed(struct session *s, const struct command *command, struct spa
 
 static bool too_idle(struct session *s, const struct command *command)
 {
-    s->idle_commands = command->flags & MOVES_MAIL ? 0 : s->idle_commands + 1;
-    if (s->idle_commands <= s->settings->limit_idle_commands || command->run == cmd_quit)
+    if (!(command->flags & IS_IDLE) || ++s->idle_commands <= s->settings->limit_idle_commands)
         return false;
     session_refuse(s, CAUSE_TOO_MANY_IDLE_COMMANDS, NULL, NULL);
     return true;

@@ -90,15 +90,21 @@ void session_refuse(struct session *s, enum cause_id id, const char *name, const
     session_journal(s, &event);
     buf_free(&line);
     session_say_cause(s, id, name, value);
-    s->errors++;
-    if (event.code == 421) { /* RFC 5321, section 3.8: 421 is the last word */
+    if (event.code == 421) /* RFC 5321, section 3.8: 421 is the last word */
         session_close(s);
-    } else if (s->errors >= s->settings->limit_errors) {
-        struct event closed = session_event(s, EVENT_CLOSED, CAUSE_TOO_MANY_ERRORS, &text);
-        session_journal(s, &closed);
-        session_say_cause(s, CAUSE_TOO_MANY_ERRORS, NULL, NULL);
-        session_close(s);
-    }
+    else
+        session_count_error(s);
+}
+
+void session_count_error(struct session *s)
+{
+    if (s->state == SESSION_CLOSED || ++s->errors < s->settings->limit_errors)
+        return;
+    struct event_text text;
+    struct event closed = session_event(s, EVENT_CLOSED, CAUSE_TOO_MANY_ERRORS, &text);
+    session_journal(s, &closed);
+    session_say_cause(s, CAUSE_TOO_MANY_ERRORS, NULL, NULL);
+    session_close(s);
 }
 
 /* ---- journal ---- */

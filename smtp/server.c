@@ -140,7 +140,7 @@ uint64_t smtp_connections(struct smtp *smtp)
 
 struct smtp *smtp_make(const struct smtp_parts *parts, size_t n)
 {
-    enum { SCRATCH_MAX = 1 << 20, COMMAND_MAX = 1024 };
+    enum { SCRATCH_MAX = 2 << 20, COMMAND_MAX = 1024 }; /* a header line of the largest limit, and a piece */
     struct smtp *smtp = xcalloc(1, sizeof *smtp);
     smtp->parts = *parts;
     smtp->loops = xcalloc(n, sizeof *smtp->loops);

@@ -109,10 +109,23 @@ void session_drain(struct session *s)
 
 /* ---- what connections report ---- */
 
+static void time_is_over(struct session *s, enum cause_id cause)
+{
+    struct event_text text;
+    struct event event = session_event(s, EVENT_CLOSED, cause, &text);
+    event.code = cause_get(cause)->code;
+    event.detail = s->tx != NULL ? "in a message" : "";
+    session_journal(s, &event);
+    session_say_cause(s, cause, NULL, NULL);
+    session_close(s);
+}
+
 static size_t on_data(void *arg, const char *bytes, size_t n)
 {
     struct session *s = arg;
     size_t used = 0;
+    if (session_left_ms(s) <= 1) /* the timer alone would never end one that talks without a pause */
+        time_is_over(s, CAUSE_SESSION_TIMEOUT);
     while (used < n && STATES[s->state].input != NULL && !conn_congested(s->conn)) {
         size_t step = STATES[s->state].input(s, bytes + used, n - used);
         if (step == 0)
@@ -133,7 +146,6 @@ static void greet(struct session *s)
 static void begin_tls(struct session *s)
 {
     struct tls_policy *policy = smtp_tls(s->home->smtp);
-    s->tls_started = true;
     session_enter(s, SESSION_HANDSHAKE);
     if (policy != NULL)
         conn_start_tls(s->conn, policy);
@@ -187,8 +199,11 @@ static void on_tls_ready(void *arg)
 static void tls_failed(struct session *s)
 {
     const struct tls_failure *failure = conn_tls_failure(s->conn);
+    bool plain = failure->cause == CAUSE_PLAIN_ON_TLS_PORT || failure->cause == CAUSE_HTTP_ON_MAIL_PORT;
+    bool after_starttls = s->listener != LISTENER_SUBMISSIONS; /* then it was the right port */
+    enum cause_id cause = plain && after_starttls ? CAUSE_TLS_OTHER : failure->cause;
     struct event_text text;
-    struct event event = session_event(s, EVENT_TLS_FAILED, failure->cause, &text);
+    struct event event = session_event(s, EVENT_TLS_FAILED, cause, &text);
     event.detail = failure->reason;
     if (failure->offer != NULL) {
         event.tls_versions = failure->offer->versions;
@@ -196,17 +211,6 @@ static void tls_failed(struct session *s)
         event.tls_server_name = failure->offer->server_name;
     }
     session_journal(s, &event);
-}
-
-static void time_is_over(struct session *s, enum cause_id cause)
-{
-    struct event_text text;
-    struct event event = session_event(s, EVENT_CLOSED, cause, &text);
-    event.code = cause_get(cause)->code;
-    event.detail = s->tx != NULL ? "in a message" : "";
-    session_journal(s, &event);
-    session_say_cause(s, cause, NULL, NULL);
-    session_close(s);
 }
 
 static void on_timeout(void *arg)

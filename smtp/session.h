@@ -48,7 +48,8 @@ struct transaction {
     struct header_filter *filter;
     struct dot_decoder dot;
     enum cause_id refused; /* the answer at the end of data, once it is clear that it will not be 250 */
-    uint64_t swallowed;    /* bytes that came after that */
+    uint64_t size;         /* bytes that came, as RFC 1870 counts them */
+    uint64_t swallowed;    /* those that came after it was refused */
 };
 
 struct session {
@@ -68,7 +69,6 @@ struct session {
     unsigned errors, idle_commands, auth_failures, messages;
     bool esmtp;           /* said EHLO */
     enum cause_id skipping; /* the rest of a line that was too long is passed over, then this is said; CAUSE_NONE: nothing of the kind */
-    bool tls_started;     /* handshake begun or done */
 };
 
 /* ---- session.c: states, time, life ---- */
@@ -90,6 +90,8 @@ void session_reply(struct session *s, int code, const char *enhanced, const char
 void session_refuse(struct session *s, enum cause_id cause, const char *name, const char *value);
 /* The same, without journal and count: for what is journaled in its own way. */
 void session_say_cause(struct session *s, enum cause_id cause, const char *name, const char *value);
+/* One more refusal, however it was said: closes at limit.errors. */
+void session_count_error(struct session *s);
 /* An event with all that is known of the session; text must hold what it points to until it is written. */
 struct event_text {
     char tls[TLS_TEXT_MAX];
@@ -107,7 +109,8 @@ size_t session_commands(struct session *s, const char *bytes, size_t n);
 
 /* ---- cmd_*.c: the verbs ---- */
 typedef void command_fn(struct session *s, struct span args);
-command_fn cmd_ehlo, cmd_helo, cmd_starttls, cmd_auth, cmd_mail, cmd_rcpt, cmd_data, cmd_rset, cmd_noop, cmd_vrfy, cmd_help, cmd_quit, cmd_http;
+command_fn cmd_ehlo, cmd_helo, cmd_starttls, cmd_auth, cmd_mail, cmd_rcpt, cmd_data, cmd_rset, cmd_noop, cmd_vrfy,
+    cmd_help, cmd_quit, cmd_http, cmd_absent;
 
 /* cmd_auth.c */
 size_t login_input(struct session *s, const char *bytes, size_t n);
@@ -115,6 +118,7 @@ void login_answer(struct session *s); /* the penalty is over */
 void login_abandon(struct session *s);
 /* cmd_mail.c */
 void transaction_end(struct session *s);
+void transaction_drop_duplicates(struct transaction *tx);
 /* cmd_data.c */
 size_t data_input(struct session *s, const char *bytes, size_t n);
 
