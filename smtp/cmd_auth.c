@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AUTH (RFC 4954): the exchange, the check, and the answer. A failed login is answered at a time that was fixed when its last
- * response arrived, so that the time tells neither whether the account exists nor how its hash was made.
+ * AUTH (RFC 4954): the exchange, the check, and the answer. A failed login is answered at a time that was
+ * fixed when its last response arrived, so that the time tells neither whether the account exists nor how its
+ * hash was made.
  */
 #include <stdlib.h>
 
@@ -9,9 +10,9 @@
 
 struct login {
     struct sasl *sasl;
-    struct auth_ticket *ticket;   /* while the check is under way */
-    uint64_t arrived_ms;          /* the last response */
-    char *as_sent;                /* the account, for the log */
+    struct auth_ticket *ticket; /* while the check is under way */
+    uint64_t arrived_ms;        /* the last response */
+    char *as_sent;              /* the account, for the log */
     struct auth_answer answer;
 };
 
@@ -34,10 +35,8 @@ struct verdict_cause {
     bool guessing; /* counts against the connection */
 };
 static const struct verdict_cause VERDICTS[] = {
-    [AUTH_WRONG] = {CAUSE_AUTH_WRONG, true},
-    [AUTH_STALE] = {CAUSE_AUTH_STALE, true},
-    [AUTH_DISABLED] = {CAUSE_AUTH_DISABLED, true},
-    [AUTH_UNAVAILABLE] = {CAUSE_AUTH_UNAVAILABLE, false},
+    [AUTH_WRONG] = {CAUSE_AUTH_WRONG, true},       [AUTH_STALE] = {CAUSE_AUTH_STALE, true},
+    [AUTH_DISABLED] = {CAUSE_AUTH_DISABLED, true}, [AUTH_UNAVAILABLE] = {CAUSE_AUTH_UNAVAILABLE, false},
     [AUTH_BUSY] = {CAUSE_AUTH_BUSY, false},
 };
 
@@ -81,7 +80,8 @@ void login_answer(struct session *s)
     }
 }
 
-/* The time from now until the answer: arrival plus the delay, or plus a multiple of it when the check took longer. */
+/* The time from now until the answer: arrival plus the delay, or plus a multiple of it when the check took
+ * longer. */
 static uint64_t answer_wait(const struct session *s)
 {
     uint64_t delay = s->settings->auth_failure_delay * 1000;
@@ -114,8 +114,9 @@ static void check(struct session *s)
     login->arrived_ms = clock_mono_ms();
     login->as_sent = span_dup(sasl_account(login->sasl));
     session_enter(s, SESSION_CHECK);
-    struct auth_ticket *ticket = auth_check(s->home->smtp->parts.auth, s->home->loop, &s->peer, sasl_account(login->sasl),
-                                            sasl_password(login->sasl), on_checked, s);
+    struct auth_ticket *ticket =
+        auth_check(s->home->smtp->parts.auth, s->home->loop, &s->peer, sasl_account(login->sasl),
+                   sasl_password(login->sasl), on_checked, s);
     if (ticket != NULL) /* else it was answered already, and login is gone or waits for its time */
         login->ticket = ticket;
 }

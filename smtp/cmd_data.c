@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * DATA: the message, from the first line to its 250. Bytes go dot_decode (end mark, dots) -> header_filter (fields) -> spool. Once it is
- * clear that the answer will not be 250, what still comes is passed over: the client reads a reply only behind the end of data.
+ * DATA: the message, from the first line to its 250. Bytes go dot_decode (end mark, dots) -> header_filter
+ * (fields) -> spool. Once it is clear that the answer will not be 250, what still comes is passed over: the
+ * client reads a reply only behind the end of data.
  */
 #include <stdlib.h>
 
@@ -22,7 +23,7 @@ static bool is_plain_name(const char *helo)
 
 static void add_received(struct session *s, struct buf *out)
 {
-    static const char *const WITH[][2] = {{"smtp", "SMTP"},     {"smtps", "SMTP"},   {"esmtp", "ESMTP"},
+    static const char *const WITH[][2] = {{"smtp", "SMTP"},     {"smtps", "SMTP"},    {"esmtp", "ESMTP"},
                                           {"esmtps", "ESMTPS"}, {"esmtpa", "ESMTPA"}, {"esmtpsa", "ESMTPSA"}};
     const char *with = "SMTP"; /* RFC 3848 */
     for (size_t i = 0; i < COUNT_OF(WITH); i++)
@@ -30,7 +31,8 @@ static void add_received(struct session *s, struct buf *out)
             with = WITH[i][1];
     char ip[ADDR_TEXT_MAX], date[DATE_TEXT_MAX], tls[TLS_TEXT_MAX];
     date_rfc5322(clock_wall(), date);
-    buf_printf(out, "Received: from %s ([%s%s])\r\n", s->helo != NULL && is_plain_name(s->helo) ? s->helo : "unknown",
+    buf_printf(out, "Received: from %s ([%s%s])\r\n",
+               s->helo != NULL && is_plain_name(s->helo) ? s->helo : "unknown",
                s->peer.family == AF_INET6 ? "IPv6:" : "", addr_text(&s->peer, ip)); /* section 4.1.3 */
     buf_printf(out, "\tby %s (Gatepost) with %s", s->home->smtp->parts.hostname, with);
     if (conn_tls_text(s->conn, tls)[0] != '\0')
@@ -72,7 +74,9 @@ void cmd_data(struct session *s, struct span args)
     s->messages++;
     s->idle_commands = 0;
     begin(s);
-    session_reply(s, 354, "", "Enter message, ending with \".\" on a line by itself"); /* RFC 2034, section 4: none in 354 */
+    session_reply(
+        s, 354, "",
+        "Enter message, ending with \".\" on a line by itself"); /* RFC 2034, section 4: none in 354 */
     session_enter(s, SESSION_DATA);
 }
 
@@ -124,7 +128,8 @@ static size_t take_piece(struct session *s, const char *bytes, size_t n, enum sp
 
 static void finish(struct session *s);
 
-/* A client that goes on and on with a message that was refused long ago gets its answer now, and the connection with it. */
+/* A client that goes on and on with a message that was refused long ago gets its answer now, and the
+ * connection with it. */
 static bool past_patience(struct session *s)
 {
     if (s->tx->swallowed <= s->settings->message_max_size)
@@ -163,7 +168,9 @@ static void refuse_message(struct session *s, enum cause_id cause)
     if (cause == CAUSE_LINE_TOO_LONG)
         snprintf(max, sizeof max, "%llu", (unsigned long long)s->settings->limit_text_line);
     else if (cause == CAUSE_MESSAGE_TOO_LARGE || cause == CAUSE_HEADER_TOO_LARGE)
-        format_size(cause == CAUSE_MESSAGE_TOO_LARGE ? s->settings->message_max_size : s->settings->limit_header, max);
+        format_size(cause == CAUSE_MESSAGE_TOO_LARGE ? s->settings->message_max_size
+                                                     : s->settings->limit_header,
+                    max);
     session_set_command(s, "DATA", span_of(""));
     session_refuse(s, cause, max[0] != '\0' ? "max" : NULL, max);
     transaction_end(s);
@@ -193,8 +200,8 @@ static void commit(struct session *s)
     buf_free(&client);
 }
 
-/* A bare CR or LF is where two servers may see two different ends (RFC 5321, section 2.3.8): other servers' mail with one is
-   refused; a mail program's is mended. */
+/* A bare CR or LF is where two servers may see two different ends (RFC 5321, section 2.3.8): other servers'
+   mail with one is refused; a mail program's is mended. */
 static bool has_bare_line_end(const struct session *s)
 {
     return s->account == NULL && (s->tx->dot.bare_cr || s->tx->dot.bare_lf);
@@ -235,7 +242,8 @@ static void journal_received(struct session *s, const char *id, uint64_t size)
 
 static void on_done(void *arg, enum spool_result result)
 {
-    static const enum cause_id CAUSES[] = {[SPOOL_FULL] = CAUSE_SPOOL_FULL, [SPOOL_BROKEN] = CAUSE_SPOOL_BROKEN};
+    static const enum cause_id CAUSES[] = {
+        [SPOOL_FULL] = CAUSE_SPOOL_FULL, [SPOOL_BROKEN] = CAUSE_SPOOL_BROKEN};
     struct session *s = arg;
     struct transaction *tx = s->tx;
     char id[QUEUE_ID_MAX], text[64];

@@ -53,7 +53,8 @@ static enum cause_id take_body(struct session *s, struct span value) /* RFC 6152
     return s->tx->eight_bit || span_equal_nocase(value, "7BIT") ? CAUSE_NONE : CAUSE_PARAMETER_SYNTAX;
 }
 
-/* RFC 4954, section 5: who first handed it in. Nobody is trusted to say that, so it is checked and forgotten. */
+/* RFC 4954, section 5: who first handed it in. Nobody is trusted to say that, so it is checked and forgotten.
+ */
 static enum cause_id take_auth(struct session *s, struct span value)
 {
     (void)s;
@@ -63,7 +64,8 @@ static enum cause_id take_auth(struct session *s, struct span value)
     return ok ? CAUSE_NONE : CAUSE_PARAMETER_SYNTAX;
 }
 
-static const struct parameter MAIL_PARAMETERS[] = {{"SIZE", take_size}, {"BODY", take_body}, {"AUTH", take_auth}};
+static const struct parameter MAIL_PARAMETERS[] = {
+    {"SIZE", take_size}, {"BODY", take_body}, {"AUTH", take_auth}};
 
 static const struct parameter *find_parameter(const struct parameter *list, size_t n, struct span key)
 {
@@ -105,7 +107,8 @@ static bool take_parameters(struct session *s, const struct parameter *list, siz
 
 /* ---- MAIL ---- */
 
-/* RFC 6409, section 6.1. Accounts are compared without regard to case everywhere, so the local part is here, too. */
+/* RFC 6409, section 6.1. Accounts are compared without regard to case everywhere, so the local part is here,
+ * too. */
 static bool owns_sender(const struct session *s, const struct address *sender)
 {
     bool any = s->account == NULL || !s->settings->auth_sender_must_match;
@@ -172,14 +175,15 @@ static bool take_postmaster(const struct session *s, struct address *a)
 }
 
 /*
- * Where may it go? A cause when nowhere. Accounts are compared without regard to case; the local part of somebody else's
- * address is left alone (RFC 5321, section 2.4).
+ * Where may it go? A cause when nowhere. Accounts are compared without regard to case; the local part of
+ * somebody else's address is left alone (RFC 5321, section 2.4).
  */
 static enum cause_id judge_recipient(struct session *s, struct address *a)
 {
     const char *domain = address_domain(a);
     if (domain[0] == '\0' || is_local_domain(s, domain)) {
-        bool known = take_postmaster(s, a) || auth_mailbox(s->home->smtp->parts.auth, a->text) != MAILBOX_NONE;
+        bool known =
+            take_postmaster(s, a) || auth_mailbox(s->home->smtp->parts.auth, a->text) != MAILBOX_NONE;
         address_fold(a);
         return known ? CAUSE_NONE : CAUSE_RECIPIENT_UNKNOWN;
     }

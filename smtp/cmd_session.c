@@ -39,8 +39,8 @@ void cmd_ehlo(struct session *s, struct span args)
     s->esmtp = true;
     bool private = conn_is_tls(s->conn) || !s->settings->tls_required_for_auth;
     struct buf text = BUF_INIT(1024);
-    buf_printf(&text, "%s\nSIZE %llu\n8BITMIME\nPIPELINING\nENHANCEDSTATUSCODES\n", s->home->smtp->parts.hostname,
-               (unsigned long long)s->settings->message_max_size);
+    buf_printf(&text, "%s\nSIZE %llu\n8BITMIME\nPIPELINING\nENHANCEDSTATUSCODES\n",
+               s->home->smtp->parts.hostname, (unsigned long long)s->settings->message_max_size);
     if (offers_starttls(s))
         buf_add_str(&text, "STARTTLS\n");
     if (private && s->account == NULL)
@@ -96,7 +96,8 @@ void cmd_noop(struct session *s, struct span args)
 void cmd_vrfy(struct session *s, struct span args)
 {
     (void)args;
-    session_reply(s, 252, "2.0.0", "Cannot say whether that mailbox exists; send the message, and it will be tried");
+    session_reply(s, 252, "2.0.0",
+                  "Cannot say whether that mailbox exists; send the message, and it will be tried");
 }
 
 void cmd_help(struct session *s, struct span args)

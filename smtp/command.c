@@ -8,8 +8,8 @@ enum command_flag {
     NEEDS_HELO = 1 << 1,
     NEEDS_PRIVACY = 1 << 2, /* TLS, if tls.required_for_auth */
     NEEDS_NO_LOGIN = 1 << 3,
-    NEEDS_OFFER = 1 << 4,   /* AUTH was offered: EHLO was said (RFC 4954, section 4) */
-    NEEDS_LOGIN = 1 << 5,   /* on submission listeners (RFC 6409, section 4.3) */
+    NEEDS_OFFER = 1 << 4, /* AUTH was offered: EHLO was said (RFC 4954, section 4) */
+    NEEDS_LOGIN = 1 << 5, /* on submission listeners (RFC 6409, section 4.3) */
     NEEDS_NO_MAIL = 1 << 6,
     NEEDS_NO_MAIL_AUTH = 1 << 7, /* RFC 4954, section 4 */
     NEEDS_MAIL = 1 << 8,
@@ -43,7 +43,8 @@ static const struct command COMMANDS[] = {
     {"SEND", 0, cmd_absent},
     {"SOML", 0, cmd_absent},
     {"SAML", 0, cmd_absent},
-    /* Browsers and scanners, and pages that make browsers speak to mail ports: no second line of theirs is read. */
+    /* Browsers and scanners, and pages that make browsers speak to mail ports: no second line of theirs is
+       read. */
     {"GET", 0, cmd_http},
     {"POST", 0, cmd_http},
     {"HEAD", 0, cmd_http},
@@ -61,7 +62,8 @@ static enum cause_id check_helo(const struct session *s)
 
 static enum cause_id check_privacy(const struct session *s)
 {
-    return conn_is_tls(s->conn) || !s->settings->tls_required_for_auth ? CAUSE_NONE : CAUSE_TLS_REQUIRED_FOR_AUTH;
+    return conn_is_tls(s->conn) || !s->settings->tls_required_for_auth ? CAUSE_NONE
+                                                                       : CAUSE_TLS_REQUIRED_FOR_AUTH;
 }
 
 static enum cause_id check_no_login(const struct session *s)
@@ -165,7 +167,8 @@ static void run_line(struct session *s, struct span line)
         session_refuse(s, CAUSE_COMMAND_UNKNOWN, NULL, NULL);
         return;
     }
-    session_set_command(s, command->verb, span_of("")); /* AUTH's arguments are secret; MAIL and RCPT add theirs */
+    session_set_command(s, command->verb,
+                        span_of("")); /* AUTH's arguments are secret; MAIL and RCPT add theirs */
     if (!too_idle(s, command) && allowed(s, command, args))
         command->run(s, args);
 }
@@ -181,7 +184,8 @@ static size_t line_limit(const struct session *s, struct span start)
     return is_auth(start) ? s->settings->limit_auth_line : s->settings->limit_command_line;
 }
 
-/* A line is too long when its end has not come within the limit; then the rest of it is passed over before it is answered. */
+/* A line is too long when its end has not come within the limit; then the rest of it is passed over before it
+ * is answered. */
 static size_t skip_line(struct session *s, const char *bytes, size_t n, const char *end)
 {
     if (s->skipping == CAUSE_NONE)
@@ -224,7 +228,8 @@ size_t session_commands(struct session *s, const char *bytes, size_t n)
     struct span line = {bytes, len - 1};
     if (line.n > 0 && line.p[line.n - 1] == '\r')
         line.n--;
-    if (s->state == SESSION_COMMAND && len < n && span_starts_nocase(line, "STARTTLS") && !conn_is_tls(s->conn)) {
+    if (s->state == SESSION_COMMAND && len < n && span_starts_nocase(line, "STARTTLS") &&
+        !conn_is_tls(s->conn)) {
         session_set_command(s, "STARTTLS", span_of(""));
         session_refuse(s, CAUSE_STARTTLS_INJECTION, NULL, NULL);
         session_close(s);

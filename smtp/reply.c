@@ -14,7 +14,8 @@ const char *session_protocol(const struct session *s)
 {
     static const char *const NAMES[] = {"esmtp", "esmtps", "esmtpa", "esmtpsa"};
     if (!s->esmtp)
-        return conn_is_tls(s->conn) ? "smtps" : "smtp"; /* Exim's words; RFC 3848 has none for HELO inside TLS */
+        return conn_is_tls(s->conn) ? "smtps"
+                                    : "smtp"; /* Exim's words; RFC 3848 has none for HELO inside TLS */
     return NAMES[(conn_is_tls(s->conn) ? 1 : 0) + (s->account != NULL ? 2 : 0)];
 }
 
@@ -35,8 +36,8 @@ struct arg_texts {
 };
 
 /* Every parameter that a session knows by itself; the caller's own one goes first and wins. */
-static size_t fill_args(const struct session *s, enum cause_id cause, const char *name, const char *value, struct arg_texts *texts,
-                        struct cause_arg args[ARGS_MAX])
+static size_t fill_args(const struct session *s, enum cause_id cause, const char *name, const char *value,
+                        struct arg_texts *texts, struct cause_arg args[ARGS_MAX])
 {
     /* Exim's relay text names the client's port, all others mean the one that the client chose here */
     uint16_t port = cause == CAUSE_RELAY_NO_LOGIN ? s->peer.port : s->local.port;
@@ -53,7 +54,8 @@ static size_t fill_args(const struct session *s, enum cause_id cause, const char
     return n;
 }
 
-static void first_line(const struct session *s, enum cause_id cause, const char *name, const char *value, struct buf *out)
+static void first_line(const struct session *s, enum cause_id cause, const char *name, const char *value,
+                       struct buf *out)
 {
     struct arg_texts texts;
     struct cause_arg args[ARGS_MAX];
@@ -120,7 +122,8 @@ void session_set_command(struct session *s, const char *verb, struct span args)
     }
 }
 
-struct event session_event(const struct session *s, enum event_type type, enum cause_id cause, struct event_text *text)
+struct event session_event(const struct session *s, enum event_type type, enum cause_id cause,
+                           struct event_text *text)
 {
     struct event event = {
         .type = type,

@@ -22,13 +22,18 @@ const char *listener_kind_name(enum listener_kind kind)
 /* ---- accepting ---- */
 
 /* Said without a session: a plain line, sent if the socket takes it at once. */
-static void turn_away(struct smtp_loop *home, enum listener_kind kind, int fd, const struct addr *peer, const struct addr *local,
-                      enum cause_id cause)
+static void turn_away(struct smtp_loop *home, enum listener_kind kind, int fd, const struct addr *peer,
+                      const struct addr *local, enum cause_id cause)
 {
-    struct event event = {.type = EVENT_CONNECT_REFUSED, .cause = cause, .peer = *peer, .local = *local,
-                          .listener = listener_kind_name(kind), .code = cause_get(cause)->code};
+    struct event event = {.type = EVENT_CONNECT_REFUSED,
+                          .cause = cause,
+                          .peer = *peer,
+                          .local = *local,
+                          .listener = listener_kind_name(kind),
+                          .code = cause_get(cause)->code};
     journal_write(home->smtp->parts.journal, &event);
-    if (kind != LISTENER_SUBMISSIONS) { /* inside TLS it could not be read, and a handshake is what there is too much of */
+    if (kind != LISTENER_SUBMISSIONS) { /* inside TLS it could not be read, and a handshake is what there is
+                                           too much of */
         struct cause_arg args[] = {{"hostname", home->smtp->parts.hostname}};
         struct buf text = BUF_INIT(1024), reply = BUF_INIT(1024);
         cause_fill(&text, cause_get(cause)->text, args, COUNT_OF(args));
@@ -48,8 +53,8 @@ static void on_accept(void *arg, int fd, const struct addr *peer, const struct a
     struct seat *seat = arg;
     struct smtp *smtp = seat->home->smtp;
     const struct settings *settings = settings_cell_get(smtp->parts.settings);
-    enum census_answer answer =
-        census_enter(smtp->census, peer, settings->limit_connections, settings->limit_connections_per_address);
+    enum census_answer answer = census_enter(smtp->census, peer, settings->limit_connections,
+                                             settings->limit_connections_per_address);
     settings_release(&settings);
     if (answer != CENSUS_OK)
         turn_away(seat->home, seat->kind, fd, peer, local, CAUSES[answer]);
@@ -150,8 +155,12 @@ struct smtp *smtp_make(const struct smtp_parts *parts, size_t n)
         struct smtp_loop *home = &smtp->loops[smtp->n];
         char name[16];
         snprintf(name, sizeof name, "loop-%zu", smtp->n);
-        *home = (struct smtp_loop){.smtp = smtp, .loop = loop_make(name), .drain_task.run = on_drain, .end_task.run = on_end,
-                                   .scratch = BUF_INIT(SCRATCH_MAX), .command = BUF_INIT(COMMAND_MAX)};
+        *home = (struct smtp_loop){.smtp = smtp,
+                                   .loop = loop_make(name),
+                                   .drain_task.run = on_drain,
+                                   .end_task.run = on_end,
+                                   .scratch = BUF_INIT(SCRATCH_MAX),
+                                   .command = BUF_INIT(COMMAND_MAX)};
         if (home->loop == NULL) {
             smtp->n++;
             smtp_free(&smtp);

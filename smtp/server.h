@@ -12,7 +12,7 @@ struct smtp {
     struct smtp_loop *loops;
     size_t n, running;
     struct census *census;
-    bool draining; /* of the thread that drains and stops */
+    bool draining;            /* of the thread that drains and stops */
     pthread_mutex_t tls_lock; /* guards the pointer below it */
     struct tls_policy *tls;
 };

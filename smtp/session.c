@@ -29,7 +29,7 @@ static uint64_t wait_data(const struct session *s)
 
 struct state {
     size_t (*input)(struct session *s, const char *bytes, size_t n); /* NULL: bytes wait */
-    uint64_t (*wait)(const struct session *s);                       /* seconds; NULL: for our own side, which always answers */
+    uint64_t (*wait)(const struct session *s); /* seconds; NULL: for our own side, which always answers */
     enum cause_id timeout;
 };
 
@@ -94,16 +94,13 @@ void session_drain(struct session *s)
 {
     switch (s->state) {
     case SESSION_AWAIT:
-    case SESSION_HANDSHAKE:
-        conn_abort(s->conn);
-        break;
+    case SESSION_HANDSHAKE: conn_abort(s->conn); break;
     case SESSION_COMMAND:
     case SESSION_LOGIN:
         session_say_cause(s, CAUSE_SHUTTING_DOWN, NULL, NULL);
         session_close(s);
         break;
-    default: /* its message or login is answered first, and then session_ready asks again */
-        break;
+    default: /* its message or login is answered first, and then session_ready asks again */ break;
     }
 }
 
@@ -168,7 +165,8 @@ static void wrong_port(struct session *s, enum cause_id cause, struct span seen)
     session_close(s);
 }
 
-/* The first byte on a TLS listener: 22 is a TLS handshake, 128 one of SSLv2's form, which OpenSSL will name. */
+/* The first byte on a TLS listener: 22 is a TLS handshake, 128 one of SSLv2's form, which OpenSSL will name.
+ */
 static void on_first(void *arg, const char *bytes, size_t n)
 {
     static const char *const HTTP[] = {"GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT "};
@@ -193,7 +191,8 @@ static void on_tls_ready(void *arg)
     else if (s->listener == LISTENER_SUBMISSIONS)
         greet(s);
     else
-        session_enter(s, SESSION_COMMAND); /* RFC 3207, section 4.2: no greeting; the client says EHLO again */
+        session_enter(s,
+                      SESSION_COMMAND); /* RFC 3207, section 4.2: no greeting; the client says EHLO again */
 }
 
 static void tls_failed(struct session *s)
@@ -217,12 +216,8 @@ static void on_timeout(void *arg)
 {
     struct session *s = arg;
     switch (s->state) {
-    case SESSION_PENALTY:
-        login_answer(s);
-        break;
-    case SESSION_AWAIT:
-        wrong_port(s, CAUSE_SILENCE_ON_TLS_PORT, span_of(""));
-        break;
+    case SESSION_PENALTY: login_answer(s); break;
+    case SESSION_AWAIT: wrong_port(s, CAUSE_SILENCE_ON_TLS_PORT, span_of("")); break;
     case SESSION_HANDSHAKE:
         tls_failed(s);
         session_enter(s, SESSION_CLOSED);
@@ -238,7 +233,9 @@ static void lost(struct session *s, enum conn_end end)
 {
     struct event_text text;
     struct event event = session_event(s, EVENT_CLOSED, CAUSE_LOST_CONNECTION, &text);
-    event.detail = end == CONN_RESET ? "reset" : s->tx != NULL ? "closed by the client in a message" : "closed by the client without QUIT";
+    event.detail = end == CONN_RESET ? "reset"
+                   : s->tx != NULL   ? "closed by the client in a message"
+                                     : "closed by the client without QUIT";
     session_journal(s, &event);
 }
 
@@ -262,7 +259,8 @@ static const struct conn_events EVENTS = {on_first, on_data, on_tls_ready, on_ti
 
 /* ---- life ---- */
 
-void session_open(struct smtp_loop *home, enum listener_kind kind, int fd, const struct addr *peer, const struct addr *local)
+void session_open(struct smtp_loop *home, enum listener_kind kind, int fd, const struct addr *peer,
+                  const struct addr *local)
 {
     struct session *s = xcalloc(1, sizeof *s);
     s->home = home;

@@ -21,15 +21,15 @@ struct smtp_loop {
 };
 
 enum session_state {
-    SESSION_AWAIT,     /* submissions: for the client's first byte */
+    SESSION_AWAIT, /* submissions: for the client's first byte */
     SESSION_HANDSHAKE,
     SESSION_COMMAND,
-    SESSION_LOGIN,     /* for the client's next response of an AUTH exchange */
-    SESSION_CHECK,     /* for the verdict on a login */
-    SESSION_PENALTY,   /* for the time at which a failed login is answered */
-    SESSION_DATA,      /* for the message */
-    SESSION_SPOOL,     /* for the spool to take more of it */
-    SESSION_COMMIT,    /* for the message to be on disk */
+    SESSION_LOGIN,   /* for the client's next response of an AUTH exchange */
+    SESSION_CHECK,   /* for the verdict on a login */
+    SESSION_PENALTY, /* for the time at which a failed login is answered */
+    SESSION_DATA,    /* for the message */
+    SESSION_SPOOL,   /* for the spool to take more of it */
+    SESSION_COMMIT,  /* for the message to be on disk */
     SESSION_CLOSED,
     SESSION_STATES
 };
@@ -61,18 +61,20 @@ struct session {
     enum session_state state;
     struct addr peer, local;
     uint64_t opened_ms;
-    char *helo;           /* as said; NULL before */
-    char *account;        /* logged in as; NULL before */
+    char *helo;            /* as said; NULL before */
+    char *account;         /* logged in as; NULL before */
     const char *mechanism; /* of that login */
     struct login *login;
     struct transaction *tx;
     unsigned errors, idle_commands, auth_failures, messages;
-    bool esmtp;           /* said EHLO */
-    enum cause_id skipping; /* the rest of a line that was too long is passed over, then this is said; CAUSE_NONE: nothing of the kind */
+    bool esmtp;             /* said EHLO */
+    enum cause_id skipping; /* the rest of a line that was too long is passed over, then this is said;
+                               CAUSE_NONE: nothing of the kind */
 };
 
 /* ---- session.c: states, time, life ---- */
-void session_open(struct smtp_loop *home, enum listener_kind kind, int fd, const struct addr *peer, const struct addr *local);
+void session_open(struct smtp_loop *home, enum listener_kind kind, int fd, const struct addr *peer,
+                  const struct addr *local);
 /* The one place where the state changes; arms the state's timer and starts or stops reading. */
 void session_enter(struct session *s, enum session_state state);
 /* Closes after what was written is sent; the session frees itself later. */
@@ -86,7 +88,8 @@ void session_drain(struct session *s);
 
 /* ---- reply.c: what is said ---- */
 void session_reply(struct session *s, int code, const char *enhanced, const char *text);
-/* The reply made of a cause; name and value are one more parameter (or NULL). Journals it, counts it as an error, closes after a 421. */
+/* The reply made of a cause; name and value are one more parameter (or NULL). Journals it, counts it as an
+ * error, closes after a 421. */
 void session_refuse(struct session *s, enum cause_id cause, const char *name, const char *value);
 /* The same, without journal and count: for what is journaled in its own way. */
 void session_say_cause(struct session *s, enum cause_id cause, const char *name, const char *value);
@@ -96,7 +99,8 @@ void session_count_error(struct session *s);
 struct event_text {
     char tls[TLS_TEXT_MAX];
 };
-struct event session_event(const struct session *s, enum event_type type, enum cause_id cause, struct event_text *text);
+struct event session_event(const struct session *s, enum event_type type, enum cause_id cause,
+                           struct event_text *text);
 void session_journal(struct session *s, const struct event *event);
 /* The command that is being handled, for the journal ("RCPT <x@y>"; never with secrets). */
 void session_set_command(struct session *s, const char *verb, struct span args);
@@ -109,8 +113,8 @@ size_t session_commands(struct session *s, const char *bytes, size_t n);
 
 /* ---- cmd_*.c: the verbs ---- */
 typedef void command_fn(struct session *s, struct span args);
-command_fn cmd_ehlo, cmd_helo, cmd_starttls, cmd_auth, cmd_mail, cmd_rcpt, cmd_data, cmd_rset, cmd_noop, cmd_vrfy,
-    cmd_help, cmd_quit, cmd_http, cmd_absent;
+command_fn cmd_ehlo, cmd_helo, cmd_starttls, cmd_auth, cmd_mail, cmd_rcpt, cmd_data, cmd_rset, cmd_noop,
+    cmd_vrfy, cmd_help, cmd_quit, cmd_http, cmd_absent;
 
 /* cmd_auth.c */
 size_t login_input(struct session *s, const char *bytes, size_t n);
