@@ -12,7 +12,7 @@
 #include "settings/settings.h"
 
 enum event_type {
-    EVENT_STARTED,         /* the server; detail: version and listeners */
+    EVENT_STARTED,         /* the server; detail is the line: version and listeners */
     EVENT_STOPPED,         /* detail: why, if there is more to say */
     EVENT_SETTINGS,        /* reloaded, or a reload refused; detail */
     EVENT_WARNING,         /* detail: for the administrator */
@@ -50,7 +50,7 @@ struct event {
     const char *reply;   /* first line of the reply as sent, without codes; NULL: the cause's text, filled in
                             from this event */
     const char *input;   /* first bytes of what came too early or to the wrong port */
-    uint64_t elapsed_ms; /* EVENT_CLOSED: age of the connection */
+    uint64_t elapsed_ms; /* EVENT_CLOSED: age of the connection; 0: unknown */
     int code;            /* of the reply that was sent; EVENT_DEFERRED: errno, or 0. 0: the cause's code */
     /* the message */
     const char *id, *sender, *recipient; /* recipients of <=: separated by spaces */

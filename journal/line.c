@@ -32,12 +32,12 @@ static void add_detail(struct buf *out, const char *what, const struct event *e)
 
 static void line_started(const struct event *e, struct buf *out)
 {
-    add_detail(out, "daemon started", e);
+    part_text(out, part_set(e->detail) ? e->detail : "gatepost started", SHOW_ANSWER);
 }
 
 static void line_stopped(const struct event *e, struct buf *out)
 {
-    add_detail(out, "daemon stopped", e);
+    add_detail(out, "gatepost stopped", e);
 }
 
 static void line_settings(const struct event *e, struct buf *out)

@@ -227,7 +227,7 @@ static void line_lost(const struct event *e, struct buf *out)
     if (!transaction)
         buf_add_str(out, data ? " lost while reading message data" : " lost");
     if (part_set(e->detail)) {
-        buf_add_str(out, " (error: ");
+        buf_add_str(out, " (");
         part_text(out, e->detail, SHOW_TEXT);
         buf_add_char(out, ')');
     }

@@ -108,6 +108,8 @@ void part_elapsed(struct buf *out, const struct event *e)
         const char *letter;
     } units[] = {{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}};
     uint64_t rest = e->elapsed_ms / 1000;
+    if (e->elapsed_ms == 0)
+        return;
     buf_add_str(out, " D=");
     if (rest == 0)
         buf_add(out, "0s", 2);
