@@ -160,7 +160,7 @@ static bool handshake(struct client *c, const struct client_policy *policy, stru
     enum link_result r = link_start_tls(c->link, c->host, check, policy->ca_file, c->waits.handshake);
     c->broken = r != LINK_OK;
     c->cancelled = r == LINK_CANCELLED;
-    return !c->broken || fail(c, why_r, CAUSE_DELIVERY_TLS, "no TLS");
+    return !c->broken || fail(c, why_r, CAUSE_DELIVERY_TLS, "TLS");
 }
 
 /* STARTTLS (RFC 3207). What was said before it is forgotten, so EHLO is said again (section 4.2). */

@@ -15,10 +15,10 @@ static enum link_result fail_tls(struct link *link)
     const char *reason = ERR_reason_error_string(code);
     link->tls_broken = true;
     if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
-        snprintf(text, sizeof text, "TLS: the certificate is not to be trusted: %s",
+        snprintf(text, sizeof text, "the certificate is not to be trusted: %s",
                  X509_verify_cert_error_string(verify));
     else
-        snprintf(text, sizeof text, "TLS: %s", reason != NULL ? reason : "broken connection");
+        snprintf(text, sizeof text, "%s", reason != NULL ? reason : "broken connection");
     ERR_clear_error();
     return link_fail(link, LINK_ERROR, text);
 }
@@ -66,7 +66,7 @@ static enum link_result make_ssl(struct link *link, const char *name, enum link_
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (ctx == NULL)
-        return link_fail(link, LINK_ERROR, "TLS: no memory");
+        return link_fail(link, LINK_ERROR, "no memory for TLS");
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     /* SMTP has its own ends of lines and messages; many servers close without close_notify. */
     SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
@@ -75,10 +75,10 @@ static enum link_result make_ssl(struct link *link, const char *name, enum link_
     SSL *ssl = trusted ? SSL_new(ctx) : NULL;
     SSL_CTX_free(ctx); /* the SSL holds it */
     if (!trusted)
-        return link_fail(link, LINK_ERROR, "TLS: the file of trusted authorities cannot be read");
+        return link_fail(link, LINK_ERROR, "the file of trusted authorities cannot be read");
     if (ssl == NULL || !set_name(ssl, name, check) || SSL_set_fd(ssl, link->fd) != 1) {
         SSL_free(ssl);
-        return link_fail(link, LINK_ERROR, "TLS: the server's name cannot be used");
+        return link_fail(link, LINK_ERROR, "the server's name cannot be used");
     }
     link->ssl = ssl;
     return LINK_OK;
@@ -99,7 +99,7 @@ enum link_result link_start_tls(struct link *link, const char *name, enum link_c
 {
     uint64_t deadline = clock_mono_ms() + wait_ms;
     if (link->start != link->end)
-        return link_fail(link, LINK_ERROR, "TLS: the server sent something before the handshake");
+        return link_fail(link, LINK_ERROR, "the server sent something before the handshake");
     ERR_clear_error();
     enum link_result r = make_ssl(link, name, check, ca_file);
     while (r == LINK_OK) {

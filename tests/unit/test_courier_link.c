@@ -212,20 +212,20 @@ static void only_the_right_certificate_is_taken(void **state)
         const char *name, *ca, *error;
     } cases[] = {
         {&c->good, "127.0.0.1", c->ca_path, NULL},
-        {&c->good, "127.0.0.2", c->ca_path, "TLS: the certificate is not to be trusted: IP address mismatch"},
+        {&c->good, "127.0.0.2", c->ca_path, "the certificate is not to be trusted: IP address mismatch"},
         {&c->other_name, "other.example.com", c->ca_path, NULL},
         {&c->other_name, "OTHER.example.com", c->ca_path, NULL},
         {&c->other_name, "mx.example.com", c->ca_path,
-         "TLS: the certificate is not to be trusted: hostname mismatch"},
+         "the certificate is not to be trusted: hostname mismatch"},
         {&c->other_name, "127.0.0.1", c->ca_path,
-         "TLS: the certificate is not to be trusted: IP address mismatch"},
+         "the certificate is not to be trusted: IP address mismatch"},
         {&c->expired, "127.0.0.1", c->ca_path,
-         "TLS: the certificate is not to be trusted: certificate has expired"},
+         "the certificate is not to be trusted: certificate has expired"},
         {&c->self_signed, "127.0.0.1", c->ca_path,
-         "TLS: the certificate is not to be trusted: self-signed certificate"},
+         "the certificate is not to be trusted: self-signed certificate"},
         {&c->good, "127.0.0.1", "",
-         "TLS: the certificate is not to be trusted: unable to get local issuer certificate"},
-        {&c->good, "127.0.0.1", "/nowhere", "TLS: the file of trusted authorities cannot be read"},
+         "the certificate is not to be trusted: unable to get local issuer certificate"},
+        {&c->good, "127.0.0.1", "/nowhere", "the file of trusted authorities cannot be read"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char error[256];
@@ -252,7 +252,7 @@ static void bytes_before_the_handshake_are_an_attack(void **state)
     struct link *link = connect_peer(&p, -1);
     assert_int_equal(link_read_line(link, 512, LATE_MS, &line), LINK_OK);
     assert_int_equal(link_start_tls(link, "127.0.0.1", LINK_CHECK_NONE, "", LATE_MS), LINK_ERROR);
-    assert_string_equal(link_error(link), "TLS: the server sent something before the handshake");
+    assert_string_equal(link_error(link), "the server sent something before the handshake");
     link_close(&link);
     peer_end(&p);
     peer_free(&p);
@@ -267,7 +267,7 @@ static void a_peer_without_tls_fails_the_handshake(void **state)
     peer_start(&p, NULL, NULL, script);
     struct link *link = connect_peer(&p, -1);
     assert_int_equal(link_start_tls(link, "127.0.0.1", LINK_CHECK_NONE, "", LATE_MS), LINK_ERROR);
-    assert_string_equal(link_error(link), "TLS: wrong version number");
+    assert_string_equal(link_error(link), "wrong version number");
     link_close(&link);
     peer_end(&p);
     peer_free(&p);

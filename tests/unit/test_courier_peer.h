@@ -9,6 +9,7 @@
  *   tls                does the server's side of a handshake
  *   times N TEXT       sends the line TEXT N times
  *   raw TEXT           sends TEXT without a line end
+ *   some               reads what comes next, whatever it is
  *   pause N            waits N milliseconds
  *   stay               reads until the other side closes
  *   close              closes the connection (also done at the end)
@@ -212,6 +213,8 @@ static inline void peer_step(struct peer *p, const char *step)
         peer_send(p, step + 4, strlen(step + 4));
     } else if (strncmp(step, "pause ", 6) == 0) {
         usleep((useconds_t)strtoul(step + 6, NULL, 10) * 1000);
+    } else if (strcmp(step, "some") == 0) {
+        peer_fill(p);
     } else if (strcmp(step, "data") == 0) {
         peer_data(p);
     } else if (strcmp(step, "tls") == 0) {
