@@ -429,13 +429,18 @@ static void look_at_first(struct conn *c)
     c->in_callback = false;
 }
 
-/* libuv has stopped the handle, which it does when the socket has an error. */
+/* libuv has stopped the handle, which it does when the socket has an error. What came before the error still counts: a
+   client that refuses our certificate says so in an alert, and often resets the connection right behind it. */
 static void poll_failed(struct conn *c)
 {
     c->polled = 0;
     if (c->state == CONN_LINGERING)
         finish(c, CONN_DONE);
-    else
+    else if (c->state == CONN_HANDSHAKE)
+        handshake(c);
+    else if (c->state == CONN_OPEN && c->unsent.len == 0)
+        read_input(c);
+    if (c->state != CONN_ENDED)
         c->failed = true;
 }
 
