@@ -130,7 +130,8 @@ static int check_integrity(struct store_sql *sql, struct buf *why)
     if (code == SQLITE_OK) {
         const char *verdict = (const char *)sqlite3_column_text(statement, 0);
         if (verdict == NULL || strcmp(verdict, "ok") != 0) {
-            buf_printf(why, "damaged: %s", verdict != NULL ? verdict : "?");
+            const char *line = verdict != NULL ? strrchr(verdict, '\n') : NULL; /* behind SQLite's heading */
+            buf_printf(why, "damaged: %s", line != NULL ? line + 1 : verdict != NULL ? verdict : "?");
             code = SQLITE_CORRUPT;
         }
     } else {
