@@ -46,7 +46,7 @@ struct event {
     const char *mechanism;   /* "plain", "login" */
     const char *account;     /* exactly as sent (may hold anything) */
     const char *login;       /* the account that is logged in */
-    const char *command;     /* "RCPT <x@y>", "after DATA": without secrets */
+    const char *command;     /* "RCPT TO:<x@y>" as sent, "after DATA"; without secrets */
     const char *reply;   /* first line of the reply as sent, without codes; NULL: the cause's text, filled in
                             from this event */
     const char *input;   /* first bytes of what came too early or to the wrong port */

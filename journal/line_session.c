@@ -145,6 +145,20 @@ static void line_malformed(const struct event *e, int code, struct buf *out)
     part_reply(out, e);
 }
 
+/* As Exim shows a command: "RCPT <x@y>", without FROM: and TO:. */
+static void add_command(struct buf *out, const char *command)
+{
+    static const char *const words[] = {"MAIL FROM:", "RCPT TO:"};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        if (!is_verb(command, words[i]))
+            continue;
+        buf_add(out, words[i], strlen("MAIL "));
+        command += strlen(words[i]);
+        command += strspn(command, " ");
+    }
+    part_text(out, command, SHOW_TEXT);
+}
+
 void line_refused(const struct event *e, struct buf *out)
 {
     if (e->cause == CAUSE_EARLY_TALKER) {
@@ -164,7 +178,7 @@ void line_refused(const struct event *e, struct buf *out)
         part_sender(out, e);
     part_login(out, e);
     buf_add_str(out, code / 100 == 4 ? " temporarily rejected " : " rejected ");
-    part_text(out, command, SHOW_TEXT);
+    add_command(out, command);
     buf_add(out, ": ", 2);
     part_reply(out, e);
 }

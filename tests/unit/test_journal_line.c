@@ -152,7 +152,7 @@ static void refused_commands(void **state)
     e.tls = CIPHER;
     e.login = "a@b";
     e.mechanism = "login";
-    e.command = "RCPT <x@y>";
+    e.command = "rcpt to: <x@y>";
     e.recipient = "x@y";
     check(&e, STAMP "H=(laptop) [192.0.2.7]:37803 X=" CIPHER
                     " CV=no F=<> A=login:a@b rejected RCPT <x@y>: <x@y>: Unknown "
