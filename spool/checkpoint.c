@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Moving the write-ahead log into the database. */
+#include "spool/room.h"
+
+/*
+ * Frames are pages of 4 KiB. Large steps: what is written often is moved once a step, and each step's sync
+ * competes with those of the log. A log that has reached its length is written over and over again, which is
+ * faster than making a file grow.
+ */
+enum {
+    MOVE_FRAMES = 4096,  /* so many not yet moved: the mover is asked */
+    LONG_FRAMES = 16384, /* the log is long: the writer moves the rest as soon as that is short */
+    REST_FRAMES = 1024,
+};
+
+/* Under busy. Returns whether the connection can still be used. */
+static bool move(struct mover *mover, struct db *db, int mode)
+{
+    int frames = 0, moved = 0;
+    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, &frames, &moved);
+    if (code == SQLITE_OK && moved >= 0)
+        atomic_store(&mover->moved, moved);
+    return code == SQLITE_OK || db_outcome(db) != DB_LOST;
+}
+
+static void mover_move(struct spool *spool)
+{
+    struct mover *mover = &spool->mover;
+    struct buf why = BUF_INIT(1024);
+    pthread_mutex_lock(&mover->busy);
+    if (!atomic_load(&spool->writer.lost) &&
+        (mover->db.handle != NULL || db_open(&mover->db, spool->store.database, DB_WRITE, &why))) {
+        if (!move(mover, &mover->db, SQLITE_CHECKPOINT_PASSIVE))
+            db_close(&mover->db, false);
+    }
+    pthread_mutex_unlock(&mover->busy);
+    buf_free(&why); /* the writer meets the same trouble and tells of it */
+}
+
+static void *mover_main(void *arg)
+{
+    struct spool *spool = arg;
+    struct mover *mover = &spool->mover;
+    pthread_setname_np(pthread_self(), "spool-mover");
+    for (;;) {
+        pthread_mutex_lock(&mover->lock);
+        while (!mover->wanted && !mover->stopping)
+            pthread_cond_wait(&mover->wake, &mover->lock);
+        bool stopping = mover->stopping;
+        mover->wanted = false;
+        pthread_mutex_unlock(&mover->lock);
+        if (stopping)
+            return NULL;
+        mover_move(spool);
+    }
+}
+
+void mover_init(struct spool *spool)
+{
+    struct mover *mover = &spool->mover;
+    pthread_mutex_init(&mover->lock, NULL);
+    pthread_mutex_init(&mover->busy, NULL);
+    pthread_cond_init(&mover->wake, NULL);
+}
+
+void mover_free(struct spool *spool)
+{
+    struct mover *mover = &spool->mover;
+    pthread_cond_destroy(&mover->wake);
+    pthread_mutex_destroy(&mover->busy);
+    pthread_mutex_destroy(&mover->lock);
+}
+
+int mover_start(struct spool *spool)
+{
+    struct mover *mover = &spool->mover;
+    int error = pthread_create(&mover->thread, NULL, mover_main, spool);
+    mover->started = error == 0;
+    return -error;
+}
+
+static void signal_mover(struct mover *mover, bool stop)
+{
+    pthread_mutex_lock(&mover->lock);
+    if (stop)
+        mover->stopping = true;
+    mover->wanted = true;
+    pthread_cond_signal(&mover->wake);
+    pthread_mutex_unlock(&mover->lock);
+}
+
+void mover_stop(struct spool *spool)
+{
+    struct mover *mover = &spool->mover;
+    if (!mover->started)
+        return;
+    signal_mover(mover, true);
+    pthread_join(mover->thread, NULL);
+    mover->started = false;
+}
+
+void mover_close(struct spool *spool)
+{
+    struct mover *mover = &spool->mover;
+    pthread_mutex_lock(&mover->busy);
+    db_close(&mover->db, false);
+    atomic_store(&mover->moved, 0);
+    pthread_mutex_unlock(&mover->busy);
+}
+
+void checkpoint_after_batch(struct spool *spool)
+{
+    struct writer *w = &spool->writer;
+    struct mover *mover = &spool->mover;
+    int moved = atomic_load(&mover->moved);
+    int rest =
+        w->log_frames >= moved ? w->log_frames - moved : w->log_frames; /* fewer: the log began again */
+    if (w->db.handle == NULL)
+        return;
+    if (w->log_frames >= LONG_FRAMES && rest <= REST_FRAMES)
+        move(mover, &w->db, SQLITE_CHECKPOINT_PASSIVE); /* SQLITE_BUSY while the mover is at it: next time */
+    else if (rest >= MOVE_FRAMES)
+        signal_mover(mover, false);
+}
+
+void checkpoint_trim(struct spool *spool)
+{
+    struct writer *w = &spool->writer;
+    if (w->db.handle != NULL)
+        move(&spool->mover, &w->db, SQLITE_CHECKPOINT_TRUNCATE);
+}
