@@ -26,7 +26,7 @@ static const char SCHEMA[] =
     "PRAGMA user_version=1;"
     "COMMIT;";
 
-enum { SCHEMA_VERSION = 1, BUSY_WAIT_MS = 1000, PRUNE_MIN = 500, FILE_MODE = 0640 };
+enum { SCHEMA_VERSION = 1, BUSY_WAIT_MS = 1000, PRUNE_MIN = 500, FILE_MODE = 0600 };
 static const int64_t DAY_MS = 86400000;
 
 enum statement { INSERT, OLDEST, NEWEST, PRUNE, BEGIN, COMMIT, STATEMENT_COUNT };

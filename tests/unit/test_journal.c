@@ -129,7 +129,7 @@ static void files_are_private(void **state)
     assert_int_equal(stat(p.log, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
     assert_int_equal(stat(p.db, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(st.st_mode & 07777, 0600);
     place_remove(&p);
 }
 
