@@ -8,6 +8,8 @@
 
 #include "smtp/server.h"
 
+enum { MECHANISM_MAX = 20 };
+
 struct login {
     struct sasl *sasl;
     struct auth_ticket *ticket; /* while the check is under way */
@@ -159,19 +161,29 @@ static void feed_encoded(struct session *s, struct span text)
     buf_cleanse(&decoded);
 }
 
+/* RFC 4422, section 3.1; in any case. What is none may be a secret in the wrong place, and is not repeated.
+ */
+static bool is_mechanism_name(struct span name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!ascii_is_alnum(name.p[i]) && name.p[i] != '-' && name.p[i] != '_')
+            return false;
+    return name.n >= 1 && name.n <= MECHANISM_MAX;
+}
+
 void cmd_auth(struct session *s, struct span args)
 {
     struct span rest = args;
     struct span mechanism = span_take(&rest, ' ');
     struct span initial = span_trim(rest); /* some clients send two spaces */
-    if (mechanism.n == 0) {
+    if (!is_mechanism_name(mechanism)) {
         session_refuse(s, CAUSE_COMMAND_SYNTAX, "reason", "AUTH and a mechanism expected");
         return;
     }
     struct sasl *sasl = sasl_make(mechanism);
     if (sasl == NULL) {
-        char name[24]; /* RFC 4422, section 3.1: 20 characters at most */
-        snprintf(name, sizeof name, "%.*s", (int)(mechanism.n < 20 ? mechanism.n : 20), mechanism.p);
+        char name[MECHANISM_MAX + 1];
+        snprintf(name, sizeof name, "%.*s", (int)mechanism.n, mechanism.p);
         session_refuse(s, CAUSE_AUTH_MECHANISM, "mechanism", name);
         return;
     }

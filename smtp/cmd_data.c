@@ -8,7 +8,7 @@
 
 #include "smtp/server.h"
 
-enum { PIECE = 8192 };
+enum { PIECE = 8192, PATIENCE = 64 << 20 };
 
 /* ---- the Received field (RFC 5321, section 4.4) ---- */
 
@@ -128,11 +128,13 @@ static size_t take_piece(struct session *s, const char *bytes, size_t n, enum sp
 
 static void finish(struct session *s);
 
-/* A client that goes on and on with a message that was refused long ago gets its answer now, and the
- * connection with it. */
+/*
+ * Most clients read nothing before they have sent all, so much of what was refused is passed over; one that
+ * goes on and on gets its answer now, and the connection with it.
+ */
 static bool past_patience(struct session *s)
 {
-    if (s->tx->swallowed <= s->settings->message_max_size)
+    if (s->tx->swallowed < PATIENCE || s->tx->swallowed <= s->settings->message_max_size)
         return false;
     finish(s);
     session_close(s);
@@ -171,7 +173,7 @@ static void refuse_message(struct session *s, enum cause_id cause)
         format_size(cause == CAUSE_MESSAGE_TOO_LARGE ? s->settings->message_max_size
                                                      : s->settings->limit_header,
                     max);
-    session_set_command(s, "DATA", span_of(""));
+    session_set_command(s, "after DATA", span_of(""));
     session_refuse(s, cause, max[0] != '\0' ? "max" : NULL, max);
     transaction_end(s);
     if (s->state != SESSION_CLOSED)

@@ -240,7 +240,8 @@ void cmd_rcpt(struct session *s, struct span args)
 {
     const char *why = "RCPT TO:<address> expected";
     struct address a;
-    session_set_command(s, "RCPT", args);
+    session_set_command(s, "RCPT",
+                        span_trim(span_skip(args, span_starts_nocase(args, "TO:") ? strlen("TO:") : 0)));
     if (!take_word(&args, "TO:")) {
         session_refuse(s, CAUSE_COMMAND_SYNTAX, "reason", why);
         return;

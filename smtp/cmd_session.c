@@ -50,8 +50,8 @@ void cmd_ehlo(struct session *s, struct span args)
     buf_free(&text);
 }
 
-/* RFC 3207, section 4.2: what was said before the handshake may be anyone's: name, message, login. */
-static void forget(struct session *s)
+/* Name, message, login. */
+void session_forget(struct session *s)
 {
     transaction_end(s);
     free(s->helo);
@@ -72,7 +72,6 @@ void cmd_starttls(struct session *s, struct span args)
         session_refuse(s, CAUSE_STARTTLS_UNAVAILABLE, NULL, NULL);
     } else {
         session_reply(s, 220, "2.0.0", "Ready to start TLS");
-        forget(s);
         session_enter(s, SESSION_HANDSHAKE);
         conn_start_tls(s->conn, policy);
     }
@@ -130,11 +129,5 @@ void cmd_absent(struct session *s, struct span args)
 
 void cmd_http(struct session *s, struct span args)
 {
-    (void)args;
-    struct event_text text;
-    struct event event = session_event(s, EVENT_WRONG_PORT, CAUSE_HTTP_ON_MAIL_PORT, &text);
-    event.code = cause_get(CAUSE_HTTP_ON_MAIL_PORT)->code;
-    session_journal(s, &event);
-    session_say_cause(s, CAUSE_HTTP_ON_MAIL_PORT, NULL, NULL);
-    session_close(s);
+    session_wrong_port(s, CAUSE_HTTP_ON_MAIL_PORT, args);
 }

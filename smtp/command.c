@@ -163,12 +163,14 @@ static void run_line(struct session *s, struct span line)
     args = span_trim(args);
     const struct command *command = find_command(verb);
     if (command == NULL) {
-        session_set_command(s, "command", span_from(verb.p, verb.n < 32 ? verb.n : 32));
+        session_set_command(s, s->after_auth ? "(not shown behind AUTH)" : "",
+                            s->after_auth ? span_of("") : line);
         session_refuse(s, CAUSE_COMMAND_UNKNOWN, NULL, NULL);
         return;
     }
     session_set_command(s, command->verb,
                         span_of("")); /* AUTH's arguments are secret; MAIL and RCPT add theirs */
+    s->after_auth = command->run == cmd_auth;
     if (!too_idle(s, command) && allowed(s, command, args))
         command->run(s, args);
 }
@@ -204,21 +206,16 @@ static bool is_client_hello(const struct session *s, const char *bytes, size_t n
     return s->helo == NULL && !conn_is_tls(s->conn) && bytes[0] == 0x16 && (n < 2 || bytes[1] == 0x03);
 }
 
-static size_t refuse_client_hello(struct session *s, size_t n)
+static size_t refuse_client_hello(struct session *s, const char *bytes, size_t n)
 {
-    struct event_text text;
-    struct event event = session_event(s, EVENT_WRONG_PORT, CAUSE_TLS_ON_PLAIN_PORT, &text);
-    event.code = cause_get(CAUSE_TLS_ON_PLAIN_PORT)->code;
-    session_journal(s, &event);
-    session_say_cause(s, CAUSE_TLS_ON_PLAIN_PORT, NULL, NULL);
-    session_close(s);
+    session_wrong_port(s, CAUSE_TLS_ON_PLAIN_PORT, span_from(bytes, n));
     return n;
 }
 
 size_t session_commands(struct session *s, const char *bytes, size_t n)
 {
     if (is_client_hello(s, bytes, n))
-        return refuse_client_hello(s, n);
+        return refuse_client_hello(s, bytes, n);
     const char *end = memchr(bytes, '\n', n);
     size_t len = end != NULL ? (size_t)(end - bytes) + 1 : n;
     if (s->skipping != CAUSE_NONE || len > line_limit(s, span_from(bytes, n)))

@@ -88,7 +88,7 @@ void session_refuse(struct session *s, enum cause_id id, const char *name, const
     first_line(s, id, name, value, &line);
     event.code = cause_get(id)->code;
     event.command = buf_str(&s->home->command);
-    event.detail = buf_str(&line);
+    event.reply = buf_str(&line);
     session_journal(s, &event);
     buf_free(&line);
     session_say_cause(s, id, name, value);
@@ -102,9 +102,7 @@ void session_count_error(struct session *s)
 {
     if (s->state == SESSION_CLOSED || ++s->errors < s->settings->limit_errors)
         return;
-    struct event_text text;
-    struct event closed = session_event(s, EVENT_CLOSED, CAUSE_TOO_MANY_ERRORS, &text);
-    session_journal(s, &closed);
+    session_journal_end(s, CAUSE_TOO_MANY_ERRORS, "");
     session_say_cause(s, CAUSE_TOO_MANY_ERRORS, NULL, NULL);
     session_close(s);
 }
@@ -116,10 +114,10 @@ void session_set_command(struct session *s, const char *verb, struct span args)
     struct buf *out = &s->home->command;
     buf_clear(out);
     buf_add_str(out, verb);
-    if (args.n > 0) {
+    if (args.n > 0 && verb[0] != '\0')
         buf_add_char(out, ' ');
-        text_escape(out, args, 330); /* an address of full length */
-    }
+    for (size_t i = 0; i < args.n && i < 330; i++) /* an address of full length */
+        buf_add_char(out, args.p[i] != '\0' ? args.p[i] : '?');
 }
 
 struct event session_event(const struct session *s, enum event_type type, enum cause_id cause,
@@ -133,6 +131,7 @@ struct event session_event(const struct session *s, enum event_type type, enum c
         .helo = s->helo,
         .listener = listener_kind_name(s->listener),
         .login = s->account,
+        .mechanism = s->mechanism,
         .sender = s->tx != NULL ? s->tx->sender.text : NULL,
     };
     text->tls[0] = '\0';
@@ -141,6 +140,18 @@ struct event session_event(const struct session *s, enum event_type type, enum c
         event.tls = conn_tls_text(s->conn, text->tls);
     }
     return event;
+}
+
+void session_journal_end(struct session *s, enum cause_id cause, const char *detail)
+{
+    struct event_text text;
+    struct event event = session_event(s, EVENT_CLOSED, cause, &text);
+    bool in_data = s->tx != NULL && s->tx->filter != NULL;
+    event.command = in_data ? "DATA" : NULL;
+    event.detail = detail;
+    event.code = cause_get(cause)->code;
+    event.elapsed_ms = clock_mono_ms() - s->opened_ms;
+    session_journal(s, &event);
 }
 
 void session_journal(struct session *s, const struct event *event)

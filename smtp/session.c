@@ -108,11 +108,7 @@ void session_drain(struct session *s)
 
 static void time_is_over(struct session *s, enum cause_id cause)
 {
-    struct event_text text;
-    struct event event = session_event(s, EVENT_CLOSED, cause, &text);
-    event.code = cause_get(cause)->code;
-    event.detail = s->tx != NULL ? "in a message" : "";
-    session_journal(s, &event);
+    session_journal_end(s, cause, "");
     session_say_cause(s, cause, NULL, NULL);
     session_close(s);
 }
@@ -151,17 +147,16 @@ static void begin_tls(struct session *s)
     tls_policy_release(&policy);
 }
 
-static void wrong_port(struct session *s, enum cause_id cause, struct span seen)
+void session_wrong_port(struct session *s, enum cause_id cause, struct span seen)
 {
     struct event_text text;
-    struct buf detail = BUF_INIT(128);
+    char input[32];
     struct event event = session_event(s, EVENT_WRONG_PORT, cause, &text);
-    text_escape(&detail, seen, 32);
-    event.detail = buf_str(&detail);
+    snprintf(input, sizeof input, "%.*s", (int)(seen.n < sizeof input ? seen.n : sizeof input - 1), seen.p);
+    event.input = input;
     event.code = cause_get(cause)->code;
     session_say_cause(s, cause, NULL, NULL);
     session_journal(s, &event);
-    buf_free(&detail);
     session_close(s);
 }
 
@@ -180,19 +175,19 @@ static void on_first(void *arg, const char *bytes, size_t n)
     for (size_t i = 0; i < COUNT_OF(HTTP); i++)
         if (n >= 4 && memcmp(bytes, HTTP[i], 4) == 0)
             cause = CAUSE_HTTP_ON_MAIL_PORT;
-    wrong_port(s, cause, span_from(bytes, n));
+    session_wrong_port(s, cause, span_from(bytes, n));
 }
 
 static void on_tls_ready(void *arg)
 {
     struct session *s = arg;
+    session_forget(s);
     if (s->home->draining)
         session_ready(s);
     else if (s->listener == LISTENER_SUBMISSIONS)
         greet(s);
-    else
-        session_enter(s,
-                      SESSION_COMMAND); /* RFC 3207, section 4.2: no greeting; the client says EHLO again */
+    else /* RFC 3207, section 4.2: no greeting; the client says EHLO again */
+        session_enter(s, SESSION_COMMAND);
 }
 
 static void tls_failed(struct session *s)
@@ -217,7 +212,7 @@ static void on_timeout(void *arg)
     struct session *s = arg;
     switch (s->state) {
     case SESSION_PENALTY: login_answer(s); break;
-    case SESSION_AWAIT: wrong_port(s, CAUSE_SILENCE_ON_TLS_PORT, span_of("")); break;
+    case SESSION_AWAIT: session_wrong_port(s, CAUSE_SILENCE_ON_TLS_PORT, span_of("")); break;
     case SESSION_HANDSHAKE:
         tls_failed(s);
         session_enter(s, SESSION_CLOSED);
@@ -229,16 +224,6 @@ static void on_timeout(void *arg)
     }
 }
 
-static void lost(struct session *s, enum conn_end end)
-{
-    struct event_text text;
-    struct event event = session_event(s, EVENT_CLOSED, CAUSE_LOST_CONNECTION, &text);
-    event.detail = end == CONN_RESET ? "reset"
-                   : s->tx != NULL   ? "closed by the client in a message"
-                                     : "closed by the client without QUIT";
-    session_journal(s, &event);
-}
-
 static void on_closed(void *arg, enum conn_end end)
 {
     struct session *s = arg;
@@ -247,7 +232,8 @@ static void on_closed(void *arg, enum conn_end end)
     else if (end != CONN_DONE && s->state == SESSION_HANDSHAKE)
         tls_failed(s);
     else if (end != CONN_DONE && s->state != SESSION_CLOSED)
-        lost(s, end);
+        session_journal_end(s, CAUSE_LOST_CONNECTION,
+                            end == CONN_RESET ? "reset" : "closed by the client without QUIT");
     s->conn = NULL;
     census_leave(s->home->smtp->census, &s->peer);
     if (s->state == SESSION_COMMIT || s->state == SESSION_CHECK)

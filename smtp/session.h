@@ -68,6 +68,7 @@ struct session {
     struct transaction *tx;
     unsigned errors, idle_commands, auth_failures, messages;
     bool esmtp;             /* said EHLO */
+    bool after_auth;        /* what is no command may be the rest of an AUTH exchange, and is not shown */
     enum cause_id skipping; /* the rest of a line that was too long is passed over, then this is said;
                                CAUSE_NONE: nothing of the kind */
 };
@@ -83,6 +84,8 @@ void session_close(struct session *s);
 void session_ready(struct session *s);
 /* Frees the session if its connection is gone. */
 void session_free(struct session *s);
+/* The client has another protocol or port in mind, of which seen tells: answers, journals, closes. */
+void session_wrong_port(struct session *s, enum cause_id cause, struct span seen);
 /* Says 421 unless a message is being handed over; then it will be said behind it. */
 void session_drain(struct session *s);
 
@@ -102,7 +105,9 @@ struct event_text {
 struct event session_event(const struct session *s, enum event_type type, enum cause_id cause,
                            struct event_text *text);
 void session_journal(struct session *s, const struct event *event);
-/* The command that is being handled, for the journal ("RCPT <x@y>"; never with secrets). */
+/* That the connection ends otherwise than by QUIT. */
+void session_journal_end(struct session *s, enum cause_id cause, const char *detail);
+/* The command that is being handled, for the journal ("RCPT <x@y>", "after DATA"; never with secrets). */
 void session_set_command(struct session *s, const char *verb, struct span args);
 /* "esmtpsa" (RFC 3848), lower case as in Exim's log. */
 const char *session_protocol(const struct session *s);
@@ -120,6 +125,8 @@ command_fn cmd_ehlo, cmd_helo, cmd_starttls, cmd_auth, cmd_mail, cmd_rcpt, cmd_d
 size_t login_input(struct session *s, const char *bytes, size_t n);
 void login_answer(struct session *s); /* the penalty is over */
 void login_abandon(struct session *s);
+/* cmd_session.c: the handshake is done; what was said before it may be anyone's (RFC 3207, section 4.2). */
+void session_forget(struct session *s);
 /* cmd_mail.c */
 void transaction_end(struct session *s);
 void transaction_drop_duplicates(struct transaction *tx);
