@@ -149,7 +149,7 @@ static void add_latin1(struct buf *out, const char *text)
 
 static void add_hard_text(struct buf *out, const char *text)
 {
-    struct buf utf8 = BUF_INIT(2 * LIST_MAX);
+    struct buf utf8 = BUF_INIT((size_t)2 * LIST_MAX);
     json_t *value = json_string(text); /* NULL when it is not UTF-8 */
     if (value == NULL) {
         add_latin1(&utf8, text);

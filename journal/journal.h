@@ -47,11 +47,11 @@ struct event {
     const char *account;     /* exactly as sent (may hold anything) */
     const char *login;       /* the account that is logged in */
     const char *command;     /* "RCPT TO:<x@y>" as sent, "after DATA"; without secrets */
-    const char *reply;   /* first line of the reply as sent, without codes; NULL: the cause's text, filled in
-                            from this event */
-    const char *input;   /* first bytes of what came too early or to the wrong port */
-    uint64_t elapsed_ms; /* EVENT_CLOSED: age of the connection; 0: unknown */
-    int code;            /* of the reply that was sent; EVENT_DEFERRED: errno, or 0. 0: the cause's code */
+    const char *reply;       /* first line as sent, without codes; NULL: the cause's text, filled in */
+    const char *input;       /* first bytes of what came too early or to the wrong port */
+    uint64_t elapsed_ms;     /* EVENT_CLOSED: age of the connection; 0: unknown */
+    int code;     /* of the reply that was sent; EVENT_DEFERRED: errno, or 0. 0: the cause's code */
+    bool further; /* EVENT_DELIVERED: not the first recipient of this transaction: "->" */
     /* the message */
     const char *id, *sender, *recipient; /* recipients of <=: separated by spaces */
     const char *message_id, *subject;
@@ -59,11 +59,9 @@ struct event {
     const char *route, *transport, *remote; /* router and transport names; remote: "H=host [ip]:port" */
     const char *answer;                     /* the remote server's, in full */
     uint64_t size;
-    bool further; /* EVENT_DELIVERED: not the first recipient of this transaction: "->" */
     /* what the client offered in its ClientHello; "" or NULL when unknown */
     const char *tls_versions, *tls_ciphers, *tls_server_name;
-    const char
-        *detail; /* free text for people; fills {reason}, {expected}, {parameter} and {path} of a cause */
+    const char *detail; /* for people; also a cause's {reason}, {expected}, {parameter}, {path} */
 };
 
 struct journal;
@@ -75,8 +73,7 @@ struct journal;
 struct journal *journal_open(struct settings_cell *cell, struct buf *error);
 /* Writes out what is queued, then ends. Nulls the pointer. */
 void journal_close(struct journal **journal);
-/* Any thread, never blocks on a disk. All texts are copied, each cut at 2 KiB (recipients of <= at 16 KiB).
- */
+/* Any thread, never blocks on a disk. Texts are copied, each cut at 2 KiB (recipients of <= at 16 KiB). */
 void journal_write(struct journal *journal, const struct event *event);
 /* Opens the log file again (SIGUSR1). Any thread, never blocks; not from a signal handler. */
 void journal_reopen(struct journal *journal);

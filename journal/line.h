@@ -5,8 +5,7 @@
 
 #include "journal/journal.h"
 
-/* The time stamp of the last line: most lines of a batch share it, and local time is dear. Zeroed at first.
- */
+/* The time stamp of the last line: most lines share it, and local time is dear. Zeroed at first. */
 struct line_clock {
     int64_t second;
     size_t n;

@@ -18,8 +18,7 @@ void line_connect_refused(const struct event *e, struct buf *out)
         part_reply(out, e);
 }
 
-/* Adds one part of what the client offered: "(" or "; " before it. Returns whether anything is there by now.
- */
+/* Adds one part of what the client offered, behind "(" or "; ". Returns whether any part is there now. */
 static bool add_offer(struct buf *out, bool open, const char *name, const char *text)
 {
     if (!part_set(text))
@@ -92,7 +91,7 @@ static void add_authenticator(struct buf *out, const struct event *e, const char
     size_t begin = out->len;
     for (const char *p = part_set(e->mechanism) ? e->mechanism : "unknown";
          *p != '\0' && out->len - begin < 32; p++)
-        buf_add_char(out, ascii_is_alnum(*p) ? ascii_lower(*p) : '_');
+        buf_add_char(out, (char)(ascii_is_alnum(*p) ? ascii_lower(*p) : '_'));
     buf_add_str(out, what);
     part_host(out, e);
 }

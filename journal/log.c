@@ -72,8 +72,7 @@ int log_reopen(struct log *log)
     return 0;
 }
 
-/* Writes a part. Bytes written, or -errno. A pipe with room takes PIPE_BUF bytes without blocking (pipe(7)).
- */
+/* Bytes written, or -errno. A pipe with room takes PIPE_BUF bytes without blocking (pipe(7)). */
 static ssize_t put_some(struct log *log, const char *data, size_t n)
 {
     if (log->waits) {

@@ -16,8 +16,7 @@ struct queue *queue_make(size_t max_bytes);
 void queue_free(struct queue **queue);
 
 /* ---- any thread ---- */
-/* Takes the item over, or returns false when there is no room (it stays the caller's, and counts as dropped).
- */
+/* Takes the item over. False when there is no room: it stays the caller's, and counts as dropped. */
 bool queue_push(struct queue *queue, struct item *item);
 void queue_ask_reopen(struct queue *queue);
 void queue_ask_stop(struct queue *queue);

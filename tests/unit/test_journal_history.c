@@ -212,9 +212,9 @@ static void prunes_by_age(void **state)
     struct history_limits hour = NO_LIMITS;
     int64_t now = clock_wall_ms();
     hour.keep_s = 3600;
-    store(h, 3, now - 7200 * 1000, NO_LIMITS);
+    store(h, 3, now - 7200000, NO_LIMITS);
     store(h, 2, now + 300 * 86400000LL, NO_LIMITS); /* a clock that was wrong */
-    store(h, 5, now - 60 * 1000, NO_LIMITS);
+    store(h, 5, now - 60000, NO_LIMITS);
     assert_int_equal(rows(h), 10);
     store(h, 1, 0, hour);
     assert_int_equal(rows(h), 6);
@@ -258,7 +258,7 @@ static void sets_a_file_aside_that_is_damaged_within(void **state)
     struct history *h = open_history(&p);
     store(h, 5000, 0, NO_LIMITS);
     history_close(&h);
-    spoil(p.db, 4096L * 2, 4096 * 100);
+    spoil(p.db, 4096L * 2, 409600);
     h = open_history(&p);
     store(h, 10, 0, NO_LIMITS);
     assert_int_equal(rows(h), 10);
