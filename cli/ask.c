@@ -31,10 +31,12 @@ const struct settings *cli_settings(const struct cli *cli)
     return settings;
 }
 
-static int ask_files(const struct settings *settings, const char *name, const json_t *args, json_t **data_r, struct buf *error)
+static int ask_files(const struct settings *settings, const char *name, const json_t *args, json_t **data_r, bool *locked_r,
+                     struct buf *error)
 {
     int code = EXIT_SETTINGS;
     struct command_context *context = command_context_open(settings, &code, error);
+    *locked_r = context == NULL && code == EXIT_TRY_AGAIN;
     if (context != NULL)
         code = command_run(context, name, args, data_r, error);
     command_context_close(&context);
@@ -50,6 +52,25 @@ static int ask_socket(const struct settings *settings, const char *name, const j
     return code;
 }
 
+/* The server, or its files; a server that has them already and does not answer yet gets some time. */
+static int ask_either(const struct settings *settings, const char *name, const json_t *args, json_t **data_r, struct buf *error)
+{
+    enum { WAIT_MS = 5000, STEP_US = 50000 };
+    uint64_t end = clock_mono_ms() + WAIT_MS;
+    for (;;) {
+        bool locked = false;
+        int code = ask_socket(settings, name, args, data_r, error);
+        if (code != EXIT_NO_SERVER)
+            return code;
+        buf_clear(error);
+        code = ask_files(settings, name, args, data_r, &locked, error);
+        if (!locked || clock_mono_ms() >= end)
+            return code;
+        buf_clear(error);
+        usleep(STEP_US);
+    }
+}
+
 int cli_ask(const struct cli *cli, const char *name, json_t *args, json_t **data_r)
 {
     struct buf error = BUF_INIT(ERROR_MAX);
@@ -57,11 +78,7 @@ int cli_ask(const struct cli *cli, const char *name, json_t *args, json_t **data
     int code = EXIT_SETTINGS;
     *data_r = NULL;
     if (settings != NULL) {
-        code = ask_socket(settings, name, args, data_r, &error);
-        if (code == EXIT_NO_SERVER) {
-            buf_clear(&error);
-            code = ask_files(settings, name, args, data_r, &error);
-        }
+        code = ask_either(settings, name, args, data_r, &error);
         if (error.len > 0)
             cli_fail(code, "%s", buf_str(&error));
     }

@@ -286,12 +286,24 @@ int command_run(struct command_context *context, const char *name, const json_t 
 
 /* ---- without a server ---- */
 
-int data_dir_lock(const char *data_dir, struct buf *error)
+static bool lock_in_time(int fd, uint64_t wait_ms)
+{
+    enum { STEP_US = 20000 };
+    uint64_t end = clock_mono_ms() + wait_ms;
+    int r = flock(fd, LOCK_EX | LOCK_NB);
+    while (r != 0 && errno == EWOULDBLOCK && clock_mono_ms() < end) {
+        usleep(STEP_US);
+        r = flock(fd, LOCK_EX | LOCK_NB);
+    }
+    return r == 0;
+}
+
+int data_dir_lock(const char *data_dir, uint64_t wait_ms, struct buf *error)
 {
     struct buf path = BUF_INIT(4096);
     buf_printf(&path, "%s/lock", data_dir);
     int fd = open(buf_str(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (fd < 0 || !lock_in_time(fd, wait_ms)) {
         int why = errno;
         bool held = fd >= 0 && why == EWOULDBLOCK;
         buf_printf(error, "%s: %s", buf_str(&path), held ? "another gatepost is at work on this data_dir" : strerror(why));
@@ -307,9 +319,9 @@ struct command_context *command_context_open(const struct settings *settings, in
     *exit_r = EXIT_SETTINGS;
     if (!prepare_data_dir(settings, error) || (geteuid() == 0 && !become_user(settings->user, error)))
         return NULL;
-    int lock = data_dir_lock(settings->data_dir, error);
+    int lock = data_dir_lock(settings->data_dir, 0, error);
     if (lock < 0) {
-        *exit_r = errno == EWOULDBLOCK ? EXIT_NO_SERVER : EXIT_SETTINGS;
+        *exit_r = errno == EWOULDBLOCK ? EXIT_TRY_AGAIN : EXIT_SETTINGS;
         return NULL;
     }
     struct command_context *c = xcalloc(1, sizeof *c);

@@ -42,7 +42,8 @@ struct command_context; /* what they work with */
  * (caller releases; NULL when there is none), error the text for people when it failed.
  */
 int command_run(struct command_context *context, const char *name, const json_t *args, json_t **data_r, struct buf *error);
-/* A context on the files of a server that does not run: takes the lock of data_dir. NULL with text and exit code when it cannot. */
+/* A context on the files of a server that does not run: takes the lock of data_dir. NULL with text and exit code when it cannot
+   (EXIT_TRY_AGAIN: another program has the lock, and may be a server that does not answer yet). */
 struct command_context *command_context_open(const struct settings *settings, int *exit_r, struct buf *error);
 void command_context_close(struct command_context **context);
 

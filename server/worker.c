@@ -21,6 +21,7 @@ enum {
     HOSTNAME_MAX = 256,
     DRAIN_STEP_MS = 50,
     COURIER_STOP_MS = 5000,
+    LOCK_WAIT_MS = 10000, /* a command may be at work on the files */
 };
 
 struct worker {
@@ -54,11 +55,12 @@ static void say(struct worker *w, enum event_type type, const char *text)
     journal_write(w->journal, &event);
 }
 
-static bool read_supply(const struct supplies *s, enum supply_kind kind, const char *setting, size_t max, struct buf *out, struct buf *error)
+static bool read_supply(const struct supplies *s, enum supply_kind kind, const char *setting, const char *path, struct buf *out,
+                        struct buf *error)
 {
-    int r = s->files[kind] < 0 ? -(s->errors[kind] != 0 ? s->errors[kind] : ENOENT) : file_read_fd(s->files[kind], max, out);
+    int r = s->files[kind] < 0 ? -(s->errors[kind] != 0 ? s->errors[kind] : ENOENT) : file_read_fd(s->files[kind], PEM_MAX, out);
     if (r != 0)
-        buf_printf(error, "%s: cannot be read: %s", setting, strerror(-r));
+        buf_printf(error, "%s: %s cannot be read: %s", setting, path, strerror(-r));
     return r == 0;
 }
 
@@ -68,8 +70,8 @@ static struct tls_policy *make_policy(const struct supplies *s, const struct set
     struct buf certificate = BUF_INIT(PEM_MAX), key = BUF_INIT(PEM_MAX);
     struct tls_policy *policy = NULL;
     if (settings->tls_certificate[0] != '\0' &&
-        read_supply(s, SUPPLY_CERTIFICATE, "tls.certificate", PEM_MAX, &certificate, error) &&
-        read_supply(s, SUPPLY_KEY, "tls.key", PEM_MAX, &key, error)) {
+        read_supply(s, SUPPLY_CERTIFICATE, "tls.certificate", settings->tls_certificate, &certificate, error) &&
+        read_supply(s, SUPPLY_KEY, "tls.key", settings->tls_key, &key, error)) {
         struct buf text = BUF_INIT(ERROR_MAX);
         policy = tls_policy_make(settings, span_from(buf_str(&certificate), certificate.len), span_from(buf_str(&key), key.len), &text);
         buf_add_str(policy != NULL ? warning : error, buf_str(&text));
@@ -248,7 +250,7 @@ static bool build_loop(struct worker *w)
 
 static bool build_rooms(struct worker *w, const struct settings *settings, struct tls_policy *policy, struct buf *error)
 {
-    w->lock = data_dir_lock(settings->data_dir, error);
+    w->lock = data_dir_lock(settings->data_dir, LOCK_WAIT_MS, error);
     if (w->lock < 0 || (w->journal = journal_open(w->settings, error)) == NULL || (w->auth = auth_open(w->settings, error)) == NULL ||
         (w->spool = spool_open(w->settings, error)) == NULL) {
         tls_policy_release(&policy);
@@ -325,7 +327,7 @@ static void tell_started(struct worker *w, const struct settings *settings, cons
 static void quiet_process(void)
 {
     struct rlimit none = {0, 0}, files;
-    umask(0027);
+    umask(0077);
     signal(SIGPIPE, SIG_IGN);
     setrlimit(RLIMIT_CORE, &none); /* memory holds passwords and mail */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
