@@ -8,7 +8,7 @@
 
 #include "smtp/server.h"
 
-enum { PIECE = 8192, PATIENCE = 64 << 20 };
+enum { PIECE = 8192 };
 
 /* ---- the Received field (RFC 5321, section 4.4) ---- */
 
@@ -134,7 +134,7 @@ static void finish(struct session *s);
  */
 static bool past_patience(struct session *s)
 {
-    if (s->tx->swallowed < PATIENCE || s->tx->swallowed <= s->settings->message_max_size)
+    if (s->tx->swallowed <= s->settings->message_max_size)
         return false;
     finish(s);
     session_close(s);

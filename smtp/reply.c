@@ -62,6 +62,15 @@ static void first_line(const struct session *s, enum cause_id cause, const char 
     cause_fill(out, cause_get(cause)->text, args, fill_args(s, cause, name, value, &texts, args));
 }
 
+static void add_help(const struct session *s, enum cause_id id, struct buf *text)
+{
+    struct span url = span_of(s->settings->help_url);
+    while (url.n > 0 && url.p[url.n - 1] == '/')
+        url.n--;
+    if (url.n > 0)
+        buf_printf(text, "\nHelp: %.*s/help/%s", (int)url.n, url.p, cause_get(cause_told(id))->id);
+}
+
 void session_say_cause(struct session *s, enum cause_id id, const char *name, const char *value)
 {
     const struct cause *cause = cause_get(id);
@@ -74,8 +83,7 @@ void session_say_cause(struct session *s, enum cause_id id, const char *name, co
         buf_add_char(&text, '\n');
         cause_fill(&text, cause->user_fix, args, n);
     }
-    if (s->settings->help_url[0] != '\0')
-        buf_printf(&text, "\nHelp: %s/help/%s", s->settings->help_url, cause_get(cause_told(id))->id);
+    add_help(s, id, &text);
     session_reply(s, cause->code, cause->enhanced, buf_str(&text));
     buf_free(&text);
 }
