@@ -153,7 +153,7 @@ struct smtp *smtp_make(const struct smtp_parts *parts, size_t n)
     pthread_mutex_init(&smtp->tls_lock, NULL);
     for (; smtp->n < n; smtp->n++) {
         struct smtp_loop *home = &smtp->loops[smtp->n];
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "loop-%zu", smtp->n);
         *home = (struct smtp_loop){.smtp = smtp,
                                    .loop = loop_make(name),
