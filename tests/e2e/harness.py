@@ -19,7 +19,7 @@ import tempfile
 import time
 import unittest
 
-from client import Client, any_tls, submission  # noqa: F401 (for the tests)
+from client import Client
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.join(os.environ.get("GATEPOST_BUILD", os.path.join(TOP, "build")), "gatepost")
@@ -84,7 +84,7 @@ class Server:
         for path, content in shared_certificate().items():
             with open(self.path(os.path.basename(path)), "wb") as out:
                 out.write(content)
-            os.chmod(out.name, 0o600)
+            os.chmod(out.name, 0o600 if out.name.endswith(".key") else 0o644)
         self.ports = {name: free_port() for name in LISTENERS}
         self.certificate, self.key = self.path("server.crt"), self.path("server.key")
         self.log_file, self.stderr_file = self.path("log/main.log"), self.path("stderr")
@@ -155,15 +155,15 @@ class Server:
         return self
 
     def wait_ready(self, timeout=60):
-        for name in LISTENERS:
-            if self.settings["listen." + name] and not poll(lambda: self.answers(self.ports[name]), timeout):
-                raise AssertionError("the server does not answer on %s\n%s" % (name, self.story()))
+        """Until it answers on its control socket: the keeper's listening sockets are there before the worker is."""
+        if not poll(self.answers, timeout):
+            raise AssertionError("the server does not answer\n" + self.story())
 
-    def answers(self, port):
+    def answers(self):
         if self.process.poll() is not None:
             raise AssertionError("the server ended with %d\n%s" % (self.process.returncode, self.story()))
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(os.path.join(self.settings["data_dir"], "control.socket")) == 0
 
     def signal(self, number):
         self.process.send_signal(number)

@@ -6,6 +6,8 @@ import socket
 import threading
 from collections import namedtuple
 
+from client import plain_response
+
 Message = namedtuple("Message", "sender recipients raw")  # raw: the bytes behind DATA, end mark included
 
 
@@ -58,12 +60,13 @@ class Sink:
             threading.Thread(target=self._run, args=(sock,), daemon=True).start()
 
     def _run(self, sock):
+        conversation = Conversation(self, sock)
         try:
-            Conversation(self, sock).run()
+            conversation.run()
         except (OSError, EOFError):
             pass
         finally:
-            sock.close()
+            conversation.sock.close()
 
     def answer(self, what, argument, usual):
         reply = self.answers.get(what, lambda argument: None)(argument)
@@ -151,8 +154,6 @@ class Conversation:
         self.say("250 " + words[-1])
 
     def auth(self, argument):
-        from client import plain_response
-
         self.known = argument == "PLAIN " + plain_response(*self.sink.login)
         self.say("235 2.7.0 fine" if self.known else "535 5.7.8 no")
 
@@ -160,7 +161,8 @@ class Conversation:
         if not self.known:
             return self.say("530 5.7.0 login first")
         address = argument[argument.index("<") + 1 : argument.index(">")]
-        reply = self.sink.answer(verb, address, "250 2.1.0 fine")
+        usual = "503 5.5.1 MAIL first" if verb == "RCPT" and self.sender is None else "250 2.1.0 fine"
+        reply = self.sink.answer(verb, address, usual)
         if reply.startswith("2"):
             if verb == "MAIL":
                 self.sender, self.recipients = address, []
@@ -182,7 +184,8 @@ class Conversation:
         for who, reply in replies:
             if reply.startswith("2"):
                 good += [who] if self.sink.lmtp else self.recipients
+        sender, self.sender, self.recipients = self.sender, None, []
         if good:
-            self.sink.keep(Message(self.sender, good, raw))
+            self.sink.keep(Message(sender, good, raw))
         for who, reply in replies:
             self.say(reply)

@@ -62,8 +62,10 @@ class BadInput(Shared):
             if "DATA" in lines and "." in lines[lines.index("DATA") :]:
                 lines[lines.index("DATA")] = "NOOP"
             found = self.throw("smtp", ("\r\n".join(lines) + "\r\n").encode())
-            for line in found.decode("latin-1").splitlines():
-                self.assertRegex(line, r"^[2345]\d\d[ -]")
+            for line in found.split(b"\r\n")[:-1]:
+                if line.startswith(b"\x15\x03"):
+                    break  # after STARTTLS: a TLS alert
+                self.assertRegex(line, rb"^[2345]\d\d[ -]")
 
     def test_bytes_that_do_not_belong_in_commands(self):
         with Client(self.gate.ports["smtp"]) as client:
@@ -75,15 +77,6 @@ class BadInput(Shared):
                 self.assertIn(reply.code // 100, (2, 5), line)
                 self.assertNotEqual(reply.code, 354)
                 client.cmd("RSET")
-
-    def test_a_bare_lf_ends_no_command(self):
-        """`NOOP LF QUIT CRLF` is one (bad) command, not two: proxies and servers must agree about lines."""
-        with Client(self.gate.ports["smtp"]) as client:
-            client.ehlo()
-            client.send(b"NOOP\nQUIT\r\n")
-            client.reply()
-            self.assertTrue(client.is_silent(0.2))
-            self.assertEqual(client.cmd("NOOP").code, 250)
 
     def test_clients_that_vanish(self):
         """At every step of a session, by a reset in place of a close."""

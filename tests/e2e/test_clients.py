@@ -6,7 +6,8 @@ import smtplib
 import subprocess
 import unittest
 
-from harness import DEMO, PASSWORD, Shared, any_tls
+from client import any_tls
+from harness import DEMO, PASSWORD, Shared
 
 TEXT = "From: {demo}\r\nTo: {demo}\r\nSubject: {subject}\r\n\r\nHello from {subject}.\r\n"
 

@@ -75,8 +75,8 @@ class Queue(Case):
             self.assertEqual(row["sender"], DEMO)
             self.assertEqual(row["account"], DEMO)
             self.assertGreater(row["size"], 10)
-        self.assertEqual([r["address"] for r in second["recipients"]], ["b@example.net", "c@example.net"])
             self.assertRegex(row["queued"], TIME)
+        self.assertEqual([r["address"] for r in second["recipients"]], ["b@example.net", "c@example.net"])
         shown = gate.gatepost("queue", "list").stdout
         for text in (first["id"], second["id"], DEMO, "b@example.net"):
             self.assertIn(text, shown)

@@ -36,7 +36,7 @@ userdb {{
 }}
 service lmtp {{
   user = {user}
-  unix_listener {folder}/run/lmtp {{
+  unix_listener {folder}/lmtp {{
     mode = 0666
   }}
 }}
@@ -65,7 +65,7 @@ class Dovecot:
             out.write(CONFIGURATION.format(folder=self.folder, user=user.pw_name, group=group, uid=user.pw_uid, gid=user.pw_gid))
         if AS_ROOT:
             shutil.chown(os.path.join(self.folder, "mail"), USER)
-        self.socket = os.path.join(self.folder, "run/lmtp")
+        self.socket = os.path.join(self.folder, "lmtp")
         self.process = None
 
     def start(self):

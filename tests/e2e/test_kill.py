@@ -82,7 +82,8 @@ class Kill(Case):
         kept = {name for client in load for name in client.kept}
         self.assertEqual([strange for client in load for strange in client.strange], [])
         self.assertGreater(len(kept), 10 * ROUNDS, "a load worth the name")
-        self.assertTrue(poll(lambda: gate.json("queue", "list") == {"messages": []}, 120, 0.5), "all is delivered")
+        poll(lambda: gate.json("queue", "list") == {"messages": []}, 120, 0.5)
+        self.assertEqual(gate.json("queue", "list"), {"messages": []}, "all is delivered")
         found = {}
         for text in gate.mail().values():
             head, body = text.decode().split("\n\n", 1)

@@ -106,9 +106,7 @@ class Limits(Case):
         client = submission(gate, DEMO, PASSWORD)
         self.addCleanup(client.close)
         client.cmd("MAIL FROM:<%s>" % DEMO)
-        for _ in range(5):
-            self.assertEqual(client.cmd("RCPT TO:<p0@example.net>").code, 250, "the same one again counts once")
-        for number in range(1, 100):
+        for number in range(100):
             self.assertEqual(client.cmd("RCPT TO:<p%d@example.net>" % number).code, 250)
         self.assertFirst(client.cmd("RCPT TO:<p100@example.net>"), "452 4.5.3 Too many recipients")
         self.assertCause(gate, "too-many-recipients")
@@ -135,11 +133,12 @@ class Limits(Case):
         self.assertFirst(client.cmd("MAIL FROM:<%s> SIZE=10001" % DEMO), "552 5.3.4 Message size exceeds maximum permitted")
         self.assertEqual(client.cmd("MAIL FROM:<%s> SIZE=9000" % DEMO).code, 250)
         client.cmd("RSET")
-        for body in (b"x" * 70 + b"\n") * 150, (b"x" * 70 + b"\n") * 100000:
-            reply = client.message(DEMO, DEMO, b"Subject: large\n\n" + body)
-            self.assertFirst(reply, "552 5.3.4 Message size exceeds maximum permitted")
-        self.assertCause(gate, "message-too-large", count=3)
+        reply = client.message(DEMO, DEMO, b"Subject: large\n\n" + (b"x" * 70 + b"\n") * 150)
+        self.assertFirst(reply, "552 5.3.4 Message size exceeds maximum permitted")
         self.assertEqual(client.message(DEMO, DEMO, b"Subject: small\n\n" + (b"x" * 70 + b"\n") * 100).code, 250)
+        reply = client.message(DEMO, DEMO, b"Subject: endless\n\n" + (b"x" * 70 + b"\n") * 5000)
+        self.assertClosed(client, reply, "552 5.3.4 Message size exceeds maximum permitted")
+        self.assertCause(gate, "message-too-large", count=3)
 
     def test_text_line(self):
         gate = self.gate_with(text_line=1000)
@@ -198,13 +197,11 @@ class Limits(Case):
     def test_login_wait(self):
         gate = self.gate_with(login_wait="1s")
         client = self.client(gate, "submission")
-        for _ in range(20):
-            time.sleep(0.2)
-            client.send("NOOP\r\n")
-            reply = client.reply()
-            if reply.code != 250:
-                break
-        self.assertClosed(client, reply, "421 4.4.2 %s No login in time - closing connection" % HOST)
+        self.assertClosed(client, client.reply(), "421 4.4.2 %s SMTP command timeout - closing connection" % HOST)
+        client = submission(gate)
+        self.addCleanup(client.close)
+        self.assertEqual(client.cmd("AUTH LOGIN").code, 334)
+        self.assertClosed(client, client.reply(), "421 4.4.2 %s No login in time - closing connection" % HOST)
         self.assertCause(gate, "login-timeout")
         other = submission(gate, DEMO, PASSWORD)
         self.addCleanup(other.close)

@@ -24,12 +24,11 @@ class Relay(Case):
                             "auth.sender_must_match": "no", **settings}, accounts=(RELAY, "b@example.net"))
 
     def gate_to(self, port, password="relay secret", **settings):
-        gate = self.server({"relay.smarthost": "localhost:%d" % port, "queue.retry": "1s", **settings}, start=False)
+        gate = self.server({"relay.smarthost": "localhost:%d" % port, "queue.retry": "1s"}, start=False)
         with open(gate.path("relay.password"), "w") as out:
             out.write(password + "\n")
         os.chmod(gate.path("relay.password"), 0o600)
-        if settings.get("relay.user"):
-            gate.write_conf({"relay.password_file": gate.path("relay.password")})
+        gate.write_conf({**settings, "relay.password_file": gate.path("relay.password") if "relay.user" in settings else None})
         return gate
 
     def send(self, gate, recipient, subject, sender=DEMO, body="x\n"):
@@ -220,7 +219,7 @@ class Bounces(Case):
             self.assertEqual(client.message(DEMO, "b@example.net", "Subject: old\n\nx\n").code, 250)
         gate.stop()
         with contextlib.closing(sqlite3.connect(gate.path("data/queue.db"))) as queue, queue:
-            queue.execute("UPDATE messages SET queued_at = queued_at - 3600")
+            queue.execute("UPDATE message SET queued_at = queued_at - 3600")
         gate.write_conf({"courier.hold": "no"})
         gate.start()
         message, raw = self.bounce(gate)

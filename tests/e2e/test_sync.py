@@ -14,7 +14,7 @@ import unittest
 
 import syscalls
 from client import Client
-from harness import DEMO, Case, poll
+from harness import DEMO, Case
 
 NO_SYNC = "int fsync(int fd) { return fd < 0; }\nint fdatasync(int fd) { return fd < 0; }\n"
 
@@ -64,11 +64,10 @@ class Sync(Case):
         """The same trace with what a hasty server would leave out, or do too late."""
         large = [row for row in sent if row[2]]
         sync = re.compile(r"f(data)?sync")
-        files = {"the database": (r"\.db-wal>", sent), "body files": (r"<(?!.*\.db).*/[^/>]*\w{6}-\w{6}-\w{2}[^/>]*>", large),
-                 "the folder": (None, large)}
-        folder = os.path.dirname(next(call.path for call in syscalls.read(lines) if syscalls.is_body(call.path) and call.name.startswith(
-            ("write", "pwrite")) and large[0][1] in call.arguments))
-        files["the folder"] = (re.escape("<%s>" % folder), large)
+        body = r"<[^>]*/\w{6}-\w{6}-\w{2}>"
+        folders = {os.path.dirname(call.path) for call in syscalls.read(lines) if re.match(body, "<%s>" % call.path)}
+        files = {"the database": (r"\.db-wal>", sent), "body files": (body, large),
+                 "their folders": ("<(%s)>" % "|".join(map(re.escape, folders)), large)}
         for name, (pattern, concerned) in files.items():
             with self.subTest(name, how="left out"):
                 doctored = self.without(lines, sync, pattern)
