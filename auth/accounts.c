@@ -89,8 +89,10 @@ enum account_result account_add(struct auth *auth, const char *address, struct s
 
 /* ---- changing the password ---- */
 
-/* The hashes that stay: the present one and its predecessors, the latest first, but none of the password that
- * comes now. */
+/*
+ * The hashes that stay: the present one and its predecessors, the latest first, but none of the password that
+ * comes now.
+ */
 static void keep_old(struct auth *auth, const struct store_row *was, struct store_row *row,
                      const char *password)
 {
@@ -107,8 +109,10 @@ static void keep_old(struct auth *auth, const struct store_row *was, struct stor
     row->changed_at = now;
 }
 
-/* The same password again is hashed anew (it may have been kept by an older method), and nothing else
- * changes. */
+/*
+ * The same password again is hashed anew (it may have been kept by an older method), and nothing else
+ * changes.
+ */
 static enum store_result set_password(struct auth *auth, const struct store_row *was, const char *password)
 {
     struct store_row row = *was;

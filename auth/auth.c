@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The room's door: opening and closing, a check's way to memory or to the verifiers, the watcher of the
- * store. */
+/*
+ * The room's door: opening and closing, a check's way to memory or to the verifiers, the watcher of the
+ * store.
+ */
 #include "auth/auth.h"
 
 #include <errno.h>

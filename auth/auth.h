@@ -52,8 +52,8 @@ struct auth_ticket *auth_check(struct auth *auth, struct loop *loop, const struc
                                struct span account, struct span password,
                                void (*done)(void *arg, const struct auth_answer *answer), void *arg);
 /*
- * The asker goes away: the check runs to its end, done is not called. On the loop's thread. Nulls the pointer;
- * it may be NULL already.
+ * The asker goes away: the check runs to its end, done is not called. On the loop's thread. Nulls the
+ * pointer; it may be NULL already.
  */
 void auth_forget(struct auth_ticket **ticket);
 
@@ -77,7 +77,7 @@ void auth_stats(struct auth *auth, struct auth_stats *out_r);
  */
 bool auth_store_good(struct auth *auth, struct buf *why);
 
-/* ---- the accounts: blocking, never from a loop; auth_check and auth_mailbox know of a change at once ---- */
+/* ---- the accounts: blocking, never from a loop; checks and mailboxes know of a change at once ---- */
 enum account_result {
     ACCOUNT_OK,
     ACCOUNT_EXISTS,

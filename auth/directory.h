@@ -24,8 +24,10 @@ void directory_free(struct directory **dir);
 /* The version that goes with a stored hash. */
 uint64_t directory_version(const struct directory *dir, const char *hash);
 
-/* Any thread. address in any case, any bytes. False and *out_r untouched when it is no account; out_r may be
- * NULL. */
+/*
+ * Any thread. address in any case, any bytes. False and *out_r untouched when it is no account; out_r may be
+ * NULL.
+ */
 bool directory_find(struct directory *dir, struct span address, struct directory_entry *out_r);
 
 /* One account: added or changed; gone. */

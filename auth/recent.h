@@ -9,8 +9,10 @@
 
 #include "base/base.h"
 
-/* One client as the queue sees it: an IPv4 address, or the /64 of an IPv6 one (its owner picks addresses
- * freely within it). */
+/*
+ * One client as the queue sees it: an IPv4 address, or the /64 of an IPv6 one (its owner picks addresses
+ * freely within it).
+ */
 struct network {
     uint8_t bytes[17]; /* family, then the bytes that count; the rest 0 */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* accounts.db as a file that others may touch: when it is trusted, how it is found broken and good again;
- * changes. */
+/*
+ * accounts.db as a file that others may touch: when it is trusted, how it is found broken and good again;
+ * changes.
+ */
 #include "auth/store.h"
 
 #include <errno.h>
@@ -45,6 +47,7 @@ struct store {
 static int take_mark(const char *path, struct mark *mark_r)
 {
     struct stat st;
+    *mark_r = (struct mark){.size = -1}; /* that of no file */
     if (stat(path, &st) != 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
@@ -91,8 +94,10 @@ static int fill_directory(struct store *s)
     return code;
 }
 
-/* Opens and checks the file from scratch. The mark is taken around the check: what changed meanwhile was not
- * checked. */
+/*
+ * Opens and checks the file from scratch. The mark is taken around the check: what changed meanwhile was not
+ * checked.
+ */
 static bool check_once(struct store *s, struct buf *why)
 {
     store_sql_close(&s->sql);
@@ -144,8 +149,10 @@ static void checkpoint(struct store *s)
 
 /* ---- life ---- */
 
-/* A write-ahead log without its file is the rest of a store that was lost: a new store must not be built over
- * it. */
+/*
+ * A write-ahead log without its file is the rest of a store that was lost: a new store must not be built over
+ * it.
+ */
 static bool make_file(const char *path, struct buf *error)
 {
     struct buf wal = BUF_INIT(4096);
@@ -216,8 +223,10 @@ void store_trouble(struct store *s, struct buf *out)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Once an hour passwords that are too old go; rows that were changed without their sum get it. A change that
- * fails comes again. */
+/*
+ * Once an hour passwords that are too old go; rows that were changed without their sum get it. A change that
+ * fails comes again.
+ */
 static void tidy(struct store *s)
 {
     uint64_t now = clock_mono_ms();

@@ -43,8 +43,10 @@ enum store_result {
 
 struct store;
 
-/* Opens the file at path, or makes it. Fills the directory and keeps it true from then on. NULL with a text
- * in *error. */
+/*
+ * Opens the file at path, or makes it. Fills the directory and keeps it true from then on. NULL with a text
+ * in *error.
+ */
 struct store *store_open(const char *path, struct directory *dir, struct buf *error);
 void store_close(struct store **store);
 
@@ -52,18 +54,24 @@ void store_close(struct store **store);
 bool store_good(const struct store *store);
 /* What is, or was last, wrong with it; with the path. Nothing when nothing was. */
 void store_trouble(struct store *store, struct buf *out);
-/* What is to be done about once a second: notices what others did to the file, forgets passwords that are too
- * old. */
+/*
+ * What is to be done about once a second: notices what others did to the file, forgets passwords that are too
+ * old.
+ */
 void store_tick(struct store *store);
 
-/* STORE_OK, STORE_NONE, STORE_BUSY or STORE_BROKEN. The row has hashes: cleanse it. account in any case, any
- * bytes. */
+/*
+ * STORE_OK, STORE_NONE, STORE_BUSY or STORE_BROKEN. The row has hashes: cleanse it. account in any case, any
+ * bytes.
+ */
 enum store_result store_find(struct store *store, struct span account, struct store_row *row_r);
 /* The first account behind address in their order ("" for the first), to go through all of them. */
 enum store_result store_next(struct store *store, const char *address, struct store_row *row_r);
 
-/* Changes are on disk, and in the directory, when they return STORE_OK. They wait for other processes for at
- * most 5 s. */
+/*
+ * Changes are on disk, and in the directory, when they return STORE_OK. They wait for other processes for at
+ * most 5 s.
+ */
 enum store_result store_add(struct store *store, const struct store_row *row);
 /* Writes the whole row, if the stored one still has the hash was_hash. */
 enum store_result store_set(struct store *store, const struct store_row *row, const char *was_hash);

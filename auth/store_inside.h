@@ -20,18 +20,24 @@ enum statement {
     SQL_STATEMENTS,
 };
 
-/* A connection with its statements. Functions give SQLite's result codes; SQLITE_CORRUPT also for rows that
- * make no sense. */
+/*
+ * A connection with its statements. Functions give SQLite's result codes; SQLITE_CORRUPT also for rows that
+ * make no sense.
+ */
 struct store_sql {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_STATEMENTS];
 };
 
-/* Makes a new file at path with the schema in it and nothing else. It appears under that name only when it is
- * complete. */
+/*
+ * Makes a new file at path with the schema in it and nothing else. It appears under that name only when it is
+ * complete.
+ */
 bool store_sql_create(const char *path, struct buf *error);
-/* Opens the file, which must be there, be ours and be sound; SQLITE_OK, or the connection is closed and *why
- * says it. */
+/*
+ * Opens the file, which must be there, be ours and be sound; SQLITE_OK, or the connection is closed and *why
+ * says it.
+ */
 int store_sql_open(struct store_sql *sql, const char *path, struct buf *why);
 void store_sql_close(struct store_sql *sql);
 
@@ -42,8 +48,10 @@ int store_sql_data_version(struct store_sql *sql, int64_t *version_r);
 int store_sql_read(struct store_sql *sql, enum statement which, struct span address, struct store_row *row_r);
 /* Every row into the table. SQLITE_OK or an error. */
 int store_sql_load(struct store_sql *sql, const struct directory *dir, struct directory_table *table);
-/* SQLITE_OK or an error; *changed_r rows were changed. row is used by SQL_ADD, SQL_SET and (its address)
- * SQL_REMOVE. */
+/*
+ * SQLITE_OK or an error; *changed_r rows were changed. row is used by SQL_ADD, SQL_SET and (its address)
+ * SQL_REMOVE.
+ */
 int store_sql_change(struct store_sql *sql, enum statement which, const struct store_row *row,
                      const char *was_hash, int *changed_r);
 /* Takes out the passwords that were replaced before then. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of auth share: a folder of their own, settings in it, a real loop on a real thread, and
- * waiting. */
+/*
+ * What the tests of auth share: a folder of their own, settings in it, a real loop on a real thread, and
+ * waiting.
+ */
 #ifndef GP_TEST_AUTH_HELP_H
 #define GP_TEST_AUTH_HELP_H
 

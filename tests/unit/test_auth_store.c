@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* auth: accounts.db with real SQLite: what is kept, what others change, and that a damaged file never answers
- * wrongly. */
+/*
+ * auth: accounts.db with real SQLite: what is kept, what others change, and that a damaged file never answers
+ * wrongly.
+ */
 #include "auth_help.h"
 
 #include <sqlite3.h>
@@ -379,8 +381,10 @@ static char damaged(char was, int kind)
     return (char)(' ' + rand() % 95);
 }
 
-/* Some bytes zeroed, with a bit flipped, or exchanged for text; a few of them or whole pages; or the end cut
- * off. */
+/*
+ * Some bytes zeroed, with a bit flipped, or exchanged for text; a few of them or whole pages; or the end cut
+ * off.
+ */
 static void damage(const struct buf *good, struct buf *bad)
 {
     buf_clear(bad);
