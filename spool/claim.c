@@ -248,15 +248,17 @@ static struct timespec mono_in(uint64_t ms)
 static uint64_t due_in(const struct claims *claims, uint64_t max)
 {
     int64_t next = claims->next_due < claims->parked_next ? claims->next_due : claims->parked_next;
-    int64_t now = clock_wall_ms();
+    int64_t now = clock_wall(); /* the clock by which the courier claims: a little behind that of milliseconds */
     if (claims->blocked)
         return max;
-    if (claims->maybe_due || next <= now / 1000)
+    if (claims->maybe_due || next <= now)
         return 0;
-    if (next > now / 1000 + (int64_t)(max / 1000) + 1)
+    if (next - now > (int64_t)(max / 1000) + 1)
         return max;
-    uint64_t ms = (uint64_t)(next * 1000 - now);
-    return ms < max ? ms : max;
+    int64_t ms = next * 1000 - clock_wall_ms();
+    if (ms < 1)
+        return 1;
+    return (uint64_t)ms < max ? (uint64_t)ms : max;
 }
 
 void claims_wait(struct claims *claims, uint64_t timeout_ms)

@@ -90,8 +90,6 @@ static bool set_up(sqlite3 *handle, enum db_use use, struct buf *error)
         buf_add_str(error, "it cannot be written");
         return false;
     }
-    int keep = 1; /* the log's blocks: writing over them is faster than asking for new ones */
-    sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
     if (sqlite3_exec(handle, SETUP_WRITE, NULL, NULL, NULL) != SQLITE_OK ||
         !prepare_schema(handle, use, error))
         return false;

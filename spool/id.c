@@ -56,5 +56,6 @@ bool id_valid(const char *text)
 
 unsigned id_folder(const char *id)
 {
-    return (unsigned char)id[COUNTER_AT + COUNTER_LEN - 1] % ID_FOLDERS;
+    const char *digit = strchr(DIGITS, id[COUNTER_AT + COUNTER_LEN - 1]);
+    return digit != NULL ? (unsigned)(digit - DIGITS) % ID_FOLDERS : 0;
 }

@@ -26,8 +26,9 @@ static bool check_body(const struct store *store, const char *id, uint64_t size,
         buf_printf(why, " cannot be read: %s", strerror(-fd));
     else
         buf_printf(why, " has %llu bytes, not %llu", (unsigned long long)got, (unsigned long long)size);
+    bool whole = fd >= 0 && got == size;
     fd_close(&fd);
-    return fd >= 0 && got == size;
+    return whole;
 }
 
 static void hold_damaged(struct recovery *r, int64_t key, const char *id, const char *why)
