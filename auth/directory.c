@@ -33,7 +33,7 @@ static struct directory_table *table_make(uint64_t seed)
     struct directory_table *t = xcalloc(1, sizeof *t);
     t->seed = seed;
     t->slots = FIRST_SLOTS;
-    t->slot = xcalloc(t->slots, sizeof *t->slot);
+    t->slot = xcalloc(t->slots, sizeof(struct account *));
     return t;
 }
 
@@ -63,7 +63,7 @@ static void grow(struct directory_table *t)
     struct account **old = t->slot;
     size_t n = t->slots;
     t->slots = n * 2;
-    t->slot = xcalloc(t->slots, sizeof *t->slot);
+    t->slot = xcalloc(t->slots, sizeof(struct account *));
     for (size_t i = 0; i < n; i++) {
         if (old[i] != NULL)
             t->slot[place_of(t, old[i]->key, span_of(old[i]->address))] = old[i];

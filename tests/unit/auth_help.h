@@ -62,6 +62,19 @@ static inline void signpost_wait(struct signpost *post, int count)
     assert_true(seen >= count);
 }
 
+/* Dice that fall the same way in every run (SplitMix64). */
+struct dice {
+    uint64_t state;
+};
+
+static inline unsigned roll(struct dice *dice, unsigned sides)
+{
+    uint64_t z = dice->state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (unsigned)((z ^ (z >> 31)) % sides);
+}
+
 static inline void pause_ms(long ms)
 {
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);

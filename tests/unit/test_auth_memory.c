@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* auth: what is kept in memory (directory, cache of verified logins, logins lately), and the hashes. */
-#include <crypt.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
+#include "auth_help.h"
 
-#include <cmocka.h>
+#include <crypt.h>
 
 #include "auth/cache.h"
 #include "auth/directory.h"
@@ -100,13 +97,13 @@ static void directory_against_an_array(void **state)
     enum { ACCOUNTS = 300, STEPS = 20000 };
     static bool there[ACCOUNTS];
     struct directory *dir = directory_make();
-    srand(1);
+    struct dice dice = {1};
     for (int step = 0; step < STEPS; step++) {
-        int i = rand() % ACCOUNTS;
+        unsigned i = roll(&dice, ACCOUNTS);
         char address[32];
-        snprintf(address, sizeof address, "u%d@example.com", i);
-        struct directory_entry e = entry(address, (uint64_t)i);
-        there[i] = rand() % 2 == 0;
+        snprintf(address, sizeof address, "u%u@example.com", i);
+        struct directory_entry e = entry(address, i);
+        there[i] = roll(&dice, 2) == 0;
         if (there[i])
             directory_put(dir, &e);
         else

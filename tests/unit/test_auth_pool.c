@@ -180,7 +180,7 @@ static int order_of(const struct asker *a)
 static void addresses_take_turns(void **state)
 {
     (void)state;
-    enum { EACH = 20, N = 3 * EACH + 1 };
+    enum { EACH = 20, TWICE = 2 * EACH, ALL = 3 * EACH, N = ALL + 1 };
     struct barrier b = {SIGNPOST_INIT, SIGNPOST_INIT};
     struct pool *pool = make(1, check_at_barrier, &b);
     struct loop *loop = start_loop();
@@ -196,8 +196,8 @@ static void addresses_take_turns(void **state)
     /* Two networks (the IPv6 addresses are one /64) alternate: the first 20 of both are done after about 40.
      */
     assert_true(order_of(&askers[EACH]) <= 2 * EACH + 1);
-    assert_true(order_of(&askers[2 * EACH]) <= 2 * EACH + 1);
-    assert_true(order_of(&askers[3 * EACH]) == N);
+    assert_true(order_of(&askers[TWICE]) <= 2 * EACH + 1);
+    assert_true(order_of(&askers[ALL]) == N);
     pool_close(&pool);
     end_loop(&loop);
     free(askers);

@@ -372,28 +372,26 @@ static void hash_of(int i, char out[HASH_TEXT_MAX])
     snprintf(out, HASH_TEXT_MAX, "$y$j9T$%022d$%043d", i * 7919, i * 104729);
 }
 
-static char damaged(char was, int kind)
+static char damaged(struct dice *dice, char was, unsigned kind)
 {
     if (kind == 0)
         return '\0';
     if (kind == 1)
         return (char)(was ^ 1);
-    return (char)(' ' + rand() % 95);
+    return (char)(' ' + roll(dice, 95));
 }
 
-/*
- * Some bytes zeroed, with a bit flipped, or exchanged for text; a few of them or whole pages; or the end cut
- * off.
- */
-static void damage(const struct buf *good, struct buf *bad)
+/* Some bytes zeroed, with a bit flipped, or exchanged for text; a few of them or whole pages; or the end cut
+ * off. */
+static void damage(struct dice *dice, const struct buf *good, struct buf *bad)
 {
     buf_clear(bad);
     buf_add(bad, good->data, good->len);
-    size_t n = rand() % 4 == 0 ? (size_t)(rand() % 5000) + 1 : (size_t)(rand() % 4) + 1;
-    size_t at = (size_t)rand() % bad->len;
-    int kind = rand() % 8;
+    size_t n = 1 + (roll(dice, 4) == 0 ? roll(dice, 5000) : roll(dice, 4));
+    size_t at = roll(dice, (unsigned)bad->len);
+    unsigned kind = roll(dice, 8);
     for (size_t i = at; i < bad->len && i < at + n; i++)
-        bad->data[i] = damaged(bad->data[i], kind);
+        bad->data[i] = damaged(dice, bad->data[i], kind);
     if (kind == 2)
         bad->len = at;
 }
@@ -443,10 +441,10 @@ static void random_damage_never_answers_wrongly(void **state)
     struct buf good, bad = BUF_INIT(1 << 20);
     assert_int_equal(file_read(f.path, 1 << 20, &good), 0);
     int broken = 0;
-    srand(7);
+    struct dice dice = {7};
     for (int round = 0; round < ROUNDS; round++) {
         assert_int_equal(ask_all(f.store), 0);
-        damage(&good, &bad);
+        damage(&dice, &good, &bad);
         if (round % 2 == 0)
             overwrite(f.path, &bad);
         else
