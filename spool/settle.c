@@ -74,11 +74,13 @@ static enum db_outcome settle_run(struct spool *spool, struct work *work, struct
     enum db_outcome outcome = DB_OK;
     for (size_t i = 0; i < settle->n && outcome == DB_OK; i++) {
         const struct settlement *s = &settle->list[i];
-        int64_t message = key_message(s->recipient_row);
+        int64_t message = key_message(s->recipient_row), messages = fx->messages;
         outcome = settle_one(&spool->writer.db, s, fx);
         bool last = i + 1 == settle->n || key_message(s[1].recipient_row) != message;
         if (outcome == DB_OK && last)
             outcome = message_drop_if_done(spool, message, fx);
+        if (s->completed_r != NULL)
+            *s->completed_r = fx->messages < messages;
     }
     if (outcome == DB_OK && settle->bounce != NULL)
         outcome = add_bounce(spool, settle->bounce, settle->tried, fx);
@@ -132,8 +134,10 @@ static struct settle_work *copy_settle(const struct settle_work *from)
     struct kept *kept = xcalloc(1, sizeof *kept + list + texts);
     char *at = (char *)kept->list + list;
     memcpy(kept->list, from->list, list);
-    for (size_t i = 0; i < from->n; i++)
+    for (size_t i = 0; i < from->n; i++) {
         kept->list[i].answer = put(&at, from->list[i].answer, text_size(from->list[i].answer));
+        kept->list[i].completed_r = NULL; /* the courier's, which goes on */
+    }
     if (bounce != NULL) {
         kept->bounce = *bounce;
         kept->bounce.recipient = put(&at, bounce->recipient, text_size(bounce->recipient));
@@ -211,5 +215,8 @@ enum spool_result spool_settle(struct spool *spool, const struct settlement *lis
         .bounce = bounce,
     };
     writer_put_and_wait(spool, &settle.work, &settle.told);
+    for (size_t i = 0; i < n && settle.result != SPOOL_OK; i++)
+        if (list[i].completed_r != NULL)
+            *list[i].completed_r = false; /* a transaction got that far, but was not committed */
     return settle.result;
 }

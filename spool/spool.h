@@ -124,6 +124,8 @@ struct settlement {
     enum settle_outcome outcome;
     int64_t next_at;    /* SETTLE_RETRY, SETTLE_RELEASE */
     const char *answer; /* the remote server's last answer in full, or the reason; kept for `queue show` */
+    bool *completed_r;  /* NULL, or: set to whether the message left the queue with this one. False unless
+                           spool_settle returns SPOOL_OK */
 };
 struct bounce {            /* a message to queue in the same transaction */
     const char *recipient; /* the sender is always null */
