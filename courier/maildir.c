@@ -85,6 +85,8 @@ static void fail(struct entry *e, int error)
     struct outcome *o = e->item->outcome;
     outcome_set(o, VERDICT_DEFERRED, CAUSE_DELIVERY_MAILDIR, "%s: %s", e->folder->path, strerror(error));
     o->error = error;
+    if (error == EMFILE || error == ENFILE)
+        o->again_s = 1; /* a matter of this moment, not of the mailbox */
     if (error == ENOSPC || error == EDQUOT)
         snprintf(o->status, sizeof o->status, "4.2.2"); /* RFC 3463, section 3.3: mailbox full */
     char at[PLACE_MAX];

@@ -16,9 +16,10 @@ struct recording {
 /* A parcel with what is said about it. */
 struct line {
     struct parcel *parcel;
-    size_t place; /* in the job: keeps recipients in their order */
-    bool bounces; /* its sender is told */
-    char *answer; /* for `queue show` and the bounce; NULL: none */
+    size_t place;   /* in the job: keeps recipients in their order */
+    bool bounces;   /* its sender is told */
+    bool completed; /* with it the message left the queue */
+    char *answer;   /* for `queue show` and the bounce; NULL: none */
 };
 
 /* ---- deciding ---- */
@@ -62,7 +63,7 @@ static void decide(const struct recording *r, struct line *line)
         line->answer = answer_text(r->attempt, &p->outcome);
 }
 
-static struct settlement settlement_of(const struct recording *r, const struct line *line)
+static struct settlement settlement_of(const struct recording *r, struct line *line)
 {
     static const enum settle_outcome settle[] = {[VERDICT_NONE] = SETTLE_RELEASE,
                                                  [VERDICT_DELIVERED] = SETTLE_DONE,
@@ -70,8 +71,10 @@ static struct settlement settlement_of(const struct recording *r, const struct l
                                                  [VERDICT_FAILED] = SETTLE_FAILED};
     const struct outcome *o = &line->parcel->outcome;
     const struct delivery *d = &line->parcel->delivery;
-    struct settlement s = {
-        .recipient_row = d->recipient_row, .outcome = settle[o->verdict], .answer = line->answer};
+    struct settlement s = {.recipient_row = d->recipient_row,
+                           .outcome = settle[o->verdict],
+                           .answer = line->answer,
+                           .completed_r = &line->completed};
     if (o->again_s > 0)
         s.next_at = r->now + o->again_s;
     else if (o->verdict == VERDICT_DEFERRED)
@@ -151,21 +154,6 @@ static void write_events(const struct recording *r, const struct line *lines, si
     }
 }
 
-static void note_row(void *arg, const struct queue_row *row)
-{
-    (void)row;
-    *(bool *)arg = true;
-}
-
-static void write_completed(const struct recording *r, const char *id)
-{
-    struct buf error = BUF_INIT(512);
-    bool queued = false;
-    if (spool_each(r->record->spool, id, 1, note_row, &queued, &error) == 0 && !queued)
-        journal_write(r->record->journal, &(struct event){.type = EVENT_COMPLETED, .id = id});
-    buf_free(&error);
-}
-
 /* ---- bounces ---- */
 
 /* The header of the message; nothing when it cannot be read: a bounce without it is better than none. */
@@ -228,7 +216,7 @@ static void write_bounce_event(const struct recording *r, const struct bounce *b
 
 /* All or none of the lines bounce; if they do, they are of one message. What the spool cannot write now it
  * keeps, and writes later. */
-static void settle(const struct recording *r, const struct line *lines, size_t n)
+static void settle(const struct recording *r, struct line *lines, size_t n)
 {
     const struct delivery *first = &lines[0].parcel->delivery;
     struct settlement *list = xcalloc(n, sizeof *list);
@@ -246,8 +234,9 @@ static void settle(const struct recording *r, const struct line *lines, size_t n
     if (lines[0].bounces)
         write_bounce_event(r, &bounce, first->id);
     for (size_t i = 0; i < n; i++)
-        if (i + 1 == n || !same_message(&lines[i], &lines[i + 1]))
-            write_completed(r, lines[i].parcel->delivery.id);
+        if (lines[i].completed)
+            journal_write(r->record->journal,
+                          &(struct event){.type = EVENT_COMPLETED, .id = lines[i].parcel->delivery.id});
     buf_free(&text);
     free(list);
 }

@@ -11,7 +11,7 @@
 #include "courier/parcel.h"
 #include "courier/route.h"
 
-enum { MAILDIR_BATCH = 128, MAILDIR_LANES = 2 };
+enum { MAILDIR_BATCH = 256, MAILDIR_LANES = 4 };
 
 struct destination; /* opaque */
 

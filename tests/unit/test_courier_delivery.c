@@ -241,6 +241,39 @@ static void what_is_put_off_is_tried_again(void **state)
     world_remove(&w);
 }
 
+static size_t count_in_log(struct world *w, const char *part)
+{
+    struct buf log = world_log(w);
+    size_t n = 0;
+    for (const char *at = buf_str(&log); (at = strstr(at, part)) != NULL; at++)
+        n++;
+    buf_free(&log);
+    return n;
+}
+
+/* Two ways, two times: the message is complete when the last recipient has it. */
+static void a_message_is_complete_once(void **state)
+{
+    (void)state;
+    static const char *const to[] = {"ann@example.com", "a@b.example", "bob@example.com"};
+    struct world w = world_make(LOCAL);
+    struct peer p = {.port = 1};
+    char id[QUEUE_ID_MAX];
+    struct buf error = BUF_INIT(512);
+    use_relay(&w, &p, "");
+    world_start(&w);
+    world_submit(&w, "joe@example.com", to, 3, span_of(MESSAGE_TEXT), id);
+    WAIT_FOR(is_waiting(&w, id, 1) && world_count(&w, "mail/bob/new", NULL) == 1);
+    assert_int_equal(count_in_log(&w, " Completed\n"), 0);
+    world_settings(&w, LOCAL);
+    assert_int_equal(spool_act(w.spool, QUEUE_RETRY, id, &error), 1);
+    WAIT_FOR(world_is_empty(&w)); /* with the bounce */
+    courier_stop(&w.courier, 5000);
+    assert_int_equal(count_in_log(&w, " Completed\n"), 2);
+    buf_free(&error);
+    world_remove(&w);
+}
+
 static void a_relay_that_is_down_puts_all_off(void **state)
 {
     (void)state;
@@ -421,6 +454,7 @@ int main(void)
         cmocka_unit_test(nothing_comes_back_to_nobody),
         cmocka_unit_test(without_a_way_it_comes_back),
         cmocka_unit_test(what_is_put_off_is_tried_again),
+        cmocka_unit_test(a_message_is_complete_once),
         cmocka_unit_test(a_relay_that_is_down_puts_all_off),
         cmocka_unit_test(lmtp_takes_messages_over_one_connection),
         cmocka_unit_test(passwords_come_from_the_file_or_are_given),
