@@ -53,6 +53,15 @@ def poll(what, timeout=20, pause=0.02):
         time.sleep(pause)
 
 
+def text_of(path):
+    """A file's text; "" when there is none."""
+    try:
+        with open(path, errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
 def make_certificate(folder, name="server", subject="mail.example.com"):
     """A self-signed ECDSA P-256 certificate: paths of certificate and key."""
     certificate, key = (os.path.join(folder, "%s.%s" % (name, end)) for end in ("crt", "key"))
@@ -69,7 +78,7 @@ def make_certificate(folder, name="server", subject="mail.example.com"):
 def shared_certificate():
     folder = tempfile.TemporaryDirectory(prefix="gatepost-certificate-")
     paths = make_certificate(folder.name)
-    return {path: open(path, "rb").read() for path in paths}
+    return {path: text_of(path) for path in paths}
 
 
 class Server:
@@ -82,7 +91,7 @@ class Server:
             os.mkdir(self.path(name))
             self.give(self.path(name))
         for path, content in shared_certificate().items():
-            with open(self.path(os.path.basename(path)), "wb") as out:
+            with open(self.path(os.path.basename(path)), "w") as out:
                 out.write(content)
             os.chmod(out.name, 0o600 if out.name.endswith(".key") else 0o644)
         self.ports = {name: free_port() for name in LISTENERS}
@@ -194,9 +203,10 @@ class Server:
 
     def trouble(self):
         """What the sanitizers found."""
-        reports = [self.stderr_file] + [self.path("san/" + name) for name in os.listdir(self.path("san"))]
-        texts = [open(path, errors="replace").read() for path in reports if os.path.exists(path)]
-        return "\n".join(text for text in texts if TROUBLE.search(text))
+        return "\n".join(text for text in map(text_of, self.reports()) if TROUBLE.search(text))
+
+    def reports(self):
+        return [self.stderr_file] + [self.path("san/" + name) for name in os.listdir(self.path("san"))]
 
     def worker(self):
         """Process id of the one that serves: the keeper's child as root, else the only process; None while there is none."""
@@ -209,11 +219,7 @@ class Server:
     # ---- what it leaves ----
 
     def log(self):
-        try:
-            with open(self.log_file, errors="replace") as lines:
-                return lines.read().splitlines()
-        except FileNotFoundError:
-            return []
+        return text_of(self.log_file).splitlines()
 
     def wait_log(self, pattern, timeout=20, count=1):
         """The first log line (or, for count, the last of that many) in which the pattern is found."""
@@ -252,9 +258,8 @@ class Server:
     def story(self):
         """For people, when a test fails."""
         parts = ["---- log"] + self.log()[-60:]
-        for path in [self.stderr_file] + [self.path("san/" + name) for name in os.listdir(self.path("san"))]:
-            if os.path.exists(path):
-                parts += ["---- " + os.path.basename(path), open(path, errors="replace").read()[-6000:]]
+        for path in self.reports():
+            parts += ["---- " + os.path.basename(path), text_of(path)[-6000:]]
         return "\n".join(parts)
 
 
