@@ -64,9 +64,9 @@ static void read_versions(SSL *ssl, struct tls_offer *offer)
     const unsigned char *p = NULL;
     size_t n = 0;
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &p, &n) && n >= 1) {
-        size_t end = (size_t)p[0] + 1 < n ? (size_t)p[0] + 1 : n;
-        for (size_t i = end; i >= 3; i -= 2) /* clients list the newest first */
-            add_version(&list, (unsigned)p[i - 2] << 8 | p[i - 1]);
+        size_t count = (p[0] < n - 1 ? p[0] : n - 1) / 2;
+        for (size_t i = count; i > 0; i--) /* clients list the newest first */
+            add_version(&list, (unsigned)p[2 * i - 1] << 8 | p[2 * i]);
         return;
     }
     add_version(&list, SSL_client_hello_get0_legacy_version(ssl));
