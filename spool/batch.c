@@ -107,13 +107,6 @@ static struct work *refuse_mail(struct work **works)
     return refused;
 }
 
-static bool any_mail(const struct work *works)
-{
-    while (works != NULL && !works->type->brings_mail)
-        works = works->next;
-    return works != NULL;
-}
-
 static void tell(struct spool *spool, struct work *works)
 {
     while (works != NULL) {
@@ -123,7 +116,8 @@ static void tell(struct spool *spool, struct work *works)
     }
 }
 
-static void tell_all(struct spool *spool, struct work *works, struct work *refused, enum db_outcome last)
+/* outcome: of the last transaction, if there was one. */
+static void tell_all(struct spool *spool, struct work *works, struct work *refused, enum db_outcome outcome)
 {
     struct writer *w = &spool->writer;
     const struct effects *sum = &w->sum;
@@ -132,8 +126,8 @@ static void tell_all(struct spool *spool, struct work *works, struct work *refus
     w->stats.recipients += (uint64_t)sum->recipients;
     w->stats.bytes += (uint64_t)sum->bytes;
     w->stats.committed_messages += sum->added;
-    w->stats.commits += last == DB_OK && works != NULL;
-    w->stats.state = db_result(last);
+    w->stats.commits += works != NULL && outcome == DB_OK;
+    w->stats.state = db_result(refused != NULL && outcome == DB_OK ? DB_FULL : outcome);
     tell(spool, refused);
     tell(spool, works);
     pthread_cond_broadcast(&w->told);
@@ -153,7 +147,7 @@ static void make_known(struct spool *spool)
         body_file_remove(&spool->store, w->sum.files[i]);
 }
 
-/* The log's length is most of what can be given back: try that before mail is refused. */
+/* The log's length is most of what can be given back: that is tried before mail is refused. */
 static void trim_if_due(struct spool *spool)
 {
     struct writer *w = &spool->writer;
@@ -163,27 +157,24 @@ static void trim_if_due(struct spool *spool)
     w->trim_at = clock_mono_ms() + TRIM_WAIT_MS;
 }
 
-static bool must_refuse_mail(struct spool *spool, const struct work *works)
+static bool find_space(struct spool *spool)
 {
-    if (spool->writer.db.handle == NULL || !any_mail(works) || !space_short(spool))
-        return false;
+    if (!space_short(spool))
+        return true;
     trim_if_due(spool);
-    return space_short(spool);
+    return !space_short(spool);
 }
 
 void batch_run(struct spool *spool, struct work *works)
 {
     struct writer *w = &spool->writer;
-    enum db_outcome last = DB_FULL;
     effects_clear(&w->sum);
-    struct work *refused = must_refuse_mail(spool, works) ? refuse_mail(&works) : NULL;
-    if (works != NULL) {
-        enum db_outcome outcome = commit_works(spool, works);
-        last = refused != NULL && outcome == DB_OK ? DB_FULL : outcome;
-    }
-    tell_all(spool, works, refused, last);
+    w->space_short = w->db.handle != NULL && !find_space(spool);
+    struct work *refused = w->space_short ? refuse_mail(&works) : NULL;
+    enum db_outcome outcome = works != NULL ? commit_works(spool, works) : DB_OK;
+    tell_all(spool, works, refused, outcome);
     make_known(spool);
-    if (last == DB_FULL)
+    if (outcome == DB_FULL)
         trim_if_due(spool);
     checkpoint_after_batch(spool);
 }

@@ -126,6 +126,7 @@ static void finish(struct spool *spool, struct spool_in *in, enum db_outcome out
     discard_file(in);
     in->work.outcome = outcome;
     pthread_mutex_lock(&spool->writer.lock);
+    spool->writer.stats.state = db_result(outcome);
     in_tell_done(in);
     pthread_mutex_unlock(&spool->writer.lock);
 }

@@ -3,17 +3,20 @@
 #include "spool/room.h"
 
 /*
- * Frames are pages of 4 KiB. Large steps: what is written often is moved once a step, and each step's sync
+ * Frames are pages. Large steps: what is written often is moved once a step, and each step's sync
  * competes with those of the log. A log that has reached its length is written over and over again, which is
  * faster than making a file grow.
  */
 enum {
+    FRAME_BYTES = 4096,
     MOVE_FRAMES = 4096,  /* so many not yet moved: the mover is asked */
     LONG_FRAMES = 16384, /* the log is long: the writer moves the rest as soon as that is short */
     REST_FRAMES = 1024,
+    TIGHT_FRAMES = 256, /* space is short: the log must not grow, it begins again and again */
 };
 
-/* Under busy. Returns whether the connection can still be used. */
+/* The mover's under busy, or the writer's with its own connection. Returns whether the connection can still
+ * be used. */
 static bool move(struct mover *mover, struct db *db, int mode)
 {
     int frames = 0, moved = 0;
@@ -108,24 +111,34 @@ void mover_close(struct spool *spool)
     pthread_mutex_unlock(&mover->busy);
 }
 
+/* Frames of the log that are not in the database yet. */
+static int unmoved(const struct spool *spool)
+{
+    int frames = spool->writer.log_frames, moved = atomic_load(&spool->mover.moved);
+    return frames >= moved ? frames - moved : frames; /* fewer: the log began again */
+}
+
 void checkpoint_after_batch(struct spool *spool)
 {
     struct writer *w = &spool->writer;
     struct mover *mover = &spool->mover;
-    int moved = atomic_load(&mover->moved);
-    int rest =
-        w->log_frames >= moved ? w->log_frames - moved : w->log_frames; /* fewer: the log began again */
     if (w->db.handle == NULL)
         return;
-    if (w->log_frames >= LONG_FRAMES && rest <= REST_FRAMES)
+    bool here = w->space_short ? w->log_frames >= TIGHT_FRAMES
+                               : w->log_frames >= LONG_FRAMES && unmoved(spool) <= REST_FRAMES;
+    if (here)
         move(mover, &w->db, SQLITE_CHECKPOINT_PASSIVE); /* SQLITE_BUSY while the mover is at it: next time */
-    else if (rest >= MOVE_FRAMES)
+    else if (unmoved(spool) >= MOVE_FRAMES)
         signal_mover(mover, false);
+    atomic_store(&mover->debt, (uint64_t)unmoved(spool) * FRAME_BYTES);
 }
 
 void checkpoint_trim(struct spool *spool)
 {
     struct writer *w = &spool->writer;
-    if (w->db.handle != NULL)
-        move(&spool->mover, &w->db, SQLITE_CHECKPOINT_TRUNCATE);
+    if (w->db.handle == NULL || !move(&spool->mover, &w->db, SQLITE_CHECKPOINT_TRUNCATE))
+        return;
+    if (atomic_load(&spool->mover.moved) == 0) /* SQLite says so when it has cut the log */
+        w->log_frames = 0;
+    atomic_store(&spool->mover.debt, (uint64_t)unmoved(spool) * FRAME_BYTES);
 }

@@ -20,6 +20,9 @@ struct mover {
     pthread_mutex_t busy; /* guards db; held during a checkpoint */
     struct db db;         /* opened when needed */
     _Atomic int moved;    /* frames of the log that are in the database */
+    /* Bytes by which the database may grow when the rest is moved: space that must be kept for it, else the
+       log could never begin again, and what is delivered could not be written down. */
+    _Atomic uint64_t debt;
 };
 
 void mover_init(struct spool *spool);

@@ -248,7 +248,8 @@ static struct timespec mono_in(uint64_t ms)
 static uint64_t due_in(const struct claims *claims, uint64_t max)
 {
     int64_t next = claims->next_due < claims->parked_next ? claims->next_due : claims->parked_next;
-    int64_t now = clock_wall(); /* the clock by which the courier claims: a little behind that of milliseconds */
+    int64_t now =
+        clock_wall(); /* the clock by which the courier claims: a little behind that of milliseconds */
     if (claims->blocked)
         return max;
     if (claims->maybe_due || next <= now)

@@ -9,8 +9,8 @@
  *   couriers, people   claims: claims.lock (claim.h); the shared connection for reading: reader.lock
  *
  * Locks are held for moments, except reader.lock (during a read) and mover.busy (during a checkpoint). Order:
- * reader.lock before claims.lock; writer.lock or a body thread's lock before a loop's own. No other two are
- * held together.
+ * reader.lock or writer.lock before claims.lock; writer.lock or a body thread's lock before a loop's own. No
+ * other two are held together.
  */
 #ifndef GP_SPOOL_ROOM_H
 #define GP_SPOOL_ROOM_H
@@ -41,7 +41,8 @@ struct spool {
 };
 
 /* ---- spool.c ---- */
-bool space_short(struct spool *spool); /* less than queue.min_free */
+/* Is less free than queue.min_free, and what the log may need to be moved? Any thread. */
+bool space_short(struct spool *spool);
 
 /* ---- outgoing.c ---- */
 void reader_close(struct spool *spool); /* the next read opens it again */

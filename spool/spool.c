@@ -37,9 +37,9 @@ static void unmake(struct spool **spool)
 bool space_short(struct spool *spool)
 {
     const struct settings *s = settings_cell_get(spool->cell);
-    uint64_t min_free = s->queue_min_free;
+    uint64_t needed = s->queue_min_free + atomic_load(&spool->mover.debt);
     settings_release(&s);
-    return store_space(&spool->store) < min_free;
+    return store_space(&spool->store) < needed;
 }
 
 static bool open_store(struct spool *spool, struct buf *error)

@@ -167,7 +167,7 @@ int spool_act(struct spool *spool, enum queue_action action, const char *id, str
 
 struct spool_stats {
     uint64_t messages, recipients, bytes, commits, committed_messages;
-    enum spool_result state; /* of the last commit */
+    enum spool_result state; /* what became of the last that was to be written */
 };
 void spool_stats(struct spool *spool, struct spool_stats *out_r);
 

@@ -168,6 +168,7 @@ void writer_keep(struct spool *spool, struct work *work)
     *w->kept_last = work;
     w->kept_last = &work->next;
     w->kept_at = clock_mono_ms() + KEPT_WAIT_MS;
+    claims_block(&spool->claims, true); /* before its courier is told */
 }
 
 void writer_remove_file(struct spool *spool, const char *id)

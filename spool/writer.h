@@ -64,6 +64,7 @@ struct writer {
     uint64_t kept_at;               /* milliseconds: not before */
     uint64_t reopen_at, backoff_ms;
     uint64_t trim_at;
+    bool space_short;       /* when the last batch began */
     int log_frames;         /* in the write-ahead log after the last commit */
     struct effects fx, sum; /* of one transaction; of the batch */
 };
