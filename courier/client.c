@@ -5,19 +5,20 @@
 #include <poll.h>
 #include <stdlib.h>
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND };
+#define SECONDS(n) ((uint64_t)(n)*1000)
+#define MINUTES(n) SECONDS(60 * (n))
 
 /* RFC 5321, section 4.5.3.2; the first three it does not name. */
 const struct client_waits CLIENT_WAITS = {
-    .lookup = 30 * SECOND,
-    .connect = 30 * SECOND,
-    .handshake = 1 * MINUTE,
-    .greeting = 5 * MINUTE,
-    .command = 5 * MINUTE,
-    .data_start = 2 * MINUTE,
-    .data_block = 3 * MINUTE,
-    .data_end = 10 * MINUTE,
-    .quit = 2 * SECOND, /* nothing depends on it any more */
+    .lookup = SECONDS(30),
+    .connect = SECONDS(30),
+    .handshake = MINUTES(1),
+    .greeting = MINUTES(5),
+    .command = MINUTES(5),
+    .data_start = MINUTES(2),
+    .data_block = MINUTES(3),
+    .data_end = MINUTES(10),
+    .quit = SECONDS(2), /* nothing depends on it any more */
 };
 
 /* ---- saying and hearing ---- */

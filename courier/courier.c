@@ -128,7 +128,7 @@ static void hand_out(struct courier *c, const struct routing *routing, struct de
 static void update_routing(struct courier *c, struct routing *routing)
 {
     const struct settings *now = settings_cell_get(c->cell);
-    if (now == routing->settings) {
+    if (routing->settings != NULL && now == routing->settings) {
         settings_release(&now);
         return;
     }

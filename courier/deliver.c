@@ -126,10 +126,13 @@ static bool get_client(struct doing *x)
 static bool transact(struct doing *x, struct spool_body *body)
 {
     struct addressee to[TRANSACTION_RECIPIENTS_MAX];
-    const struct delivery *d = &x->job->parcels->delivery;
+    struct parcel *p = x->job->parcels;
+    const struct delivery *d = &p->delivery;
     size_t n = 0;
-    for (struct parcel *p = x->job->parcels; p != NULL && n < COUNT_OF(to); p = p->next)
+    do { /* a job has at least one parcel */
         to[n++] = (struct addressee){.address = p->delivery.recipient, .outcome = &p->outcome};
+        p = p->next;
+    } while (p != NULL && n < COUNT_OF(to));
     const struct message message = {
         .sender = d->sender, .size = d->size, .eight_bit = d->eight_bit, .body = body};
     return transaction_run(x->job->client, &message, to, n);

@@ -166,7 +166,7 @@ static int read_cur(struct folder *f, struct entry **wanted, size_t n)
             continue;
         memcpy(key.name, d->d_name, len);
         key.name[len] = '\0';
-        struct entry **hit = bsearch(&at, wanted, n, sizeof *wanted, compare_names);
+        struct entry **hit = bsearch(&at, wanted, n, sizeof(struct entry *), compare_names);
         if (hit != NULL)
             (*hit)->there = f->cur_dirty = true;
     }
@@ -192,7 +192,7 @@ static void look_in_folder(struct batch *b, struct folder *f, struct entry **wan
     }
     if (n == 0)
         return;
-    qsort(wanted, n, sizeof *wanted, compare_names);
+    qsort(wanted, n, sizeof(struct entry *), compare_names);
     int error = read_cur(f, wanted, n);
     for (size_t i = 0; i < n && error != 0; i++)
         fail(wanted[i], error); /* better later than twice */

@@ -5,7 +5,7 @@
 
 #include "courier/deliver.h"
 
-enum { PASSWORD_MAX = 1024 };
+enum { PASSWORD_MAX = 1024, FILE_MAX = 4096 };
 
 struct relay_password {
     pthread_mutex_t lock; /* guards the rest */
@@ -43,7 +43,7 @@ void relay_password_set(struct relay_password *password, struct span text)
 static void read_first_line(const char *path, struct buf *out)
 {
     struct buf file;
-    if (path[0] == '\0' || file_read(path, 4 * PASSWORD_MAX, &file) != 0)
+    if (path[0] == '\0' || file_read(path, FILE_MAX, &file) != 0)
         return;
     struct span rest = span_from(file.data, file.len);
     struct span line = span_take(&rest, '\n');

@@ -23,8 +23,10 @@ static void add_line(struct buf *out, const char *format, ...)
 /* ASCII only: these places can hold nothing else (RFC 3464, section 2.1.1). */
 static void add_ascii(struct buf *out, struct span text)
 {
-    for (size_t i = 0; i < text.n; i++)
-        buf_add_char(out, text.p[i] >= ' ' && text.p[i] <= '~' ? text.p[i] : '?');
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        buf_add(out, c >= ' ' && c <= '~' ? &c : "?", 1);
+    }
 }
 
 /* Text in lines that begin with indent, broken at spaces where that is possible; a line break in text is one

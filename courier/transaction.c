@@ -342,7 +342,7 @@ static bool is_too_large(struct transaction *t)
 bool transaction_run(struct client *client, const struct message *message, struct addressee *to, size_t n)
 {
     struct transaction t = {
-        .c = client, .message = message, .to = to, .n = n, .out = BUF_INIT(2 * GROUP_MAX)};
+        .c = client, .message = message, .to = to, .n = n, .out = BUF_INIT(GROUP_MAX + COMMAND_MAX)};
     t.reused = client->messages > 0;
     if (is_too_large(&t))
         return true;

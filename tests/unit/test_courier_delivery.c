@@ -79,7 +79,7 @@ static void much_mail_arrives_once(void **state)
     assert_int_equal(world_count(&w, "mail/ann/new", NULL), MANY);
     assert_int_equal(world_count(&w, "mail/bob/new", NULL), MANY);
     struct courier_stats stats;
-    WAIT_FOR((courier_stats(w.courier, &stats), stats.delivered == 2 * MANY));
+    WAIT_FOR((courier_stats(w.courier, &stats), stats.delivered == (uint64_t)2 * MANY));
     world_remove(&w);
 }
 
@@ -396,7 +396,7 @@ static void what_is_too_old_comes_back(void **state)
     char name[WORLD_PATH_MAX];
     world_submit_one(&w, "joe@example.com", "a@b.example", NULL);
     assert_int_equal(spool_claim(w.spool, clock_wall(), &d, 1), 1);
-    d.queued_at -= 6 * 86400;
+    d.queued_at -= INT64_C(6) * 86400;
     struct parcel *p = parcel_make(&d);
     outcome_set_reply(&p->outcome, VERDICT_DEFERRED, CAUSE_DELIVERY_DEFERRED, "after MAIL", "451 4.3.0 later",
                       "4.3.0");

@@ -140,28 +140,21 @@ static void none_does_not_even_ask(void **state)
 }
 
 /* base64 of NUL user NUL secret, of user, of secret */
-#define PLAIN_TEXT  "AHVzZXIAc2VjcmV0"
-#define USER_TEXT   "dXNlcg=="
-#define SECRET_TEXT "c2VjcmV0"
+#define SAYS_PLAIN  "< AUTH PLAIN AHVzZXIAc2VjcmV0"
+#define SAYS_USER   "< dXNlcg=="
+#define SAYS_SECRET "< c2VjcmV0"
 
 static void logins_work(void **state)
 {
     const struct shop *s = *state;
-    static const char *const plain[] = {
-        UPGRADE, "> 250-mx", "> 250 AUTH LOGIN PLAIN", "< AUTH PLAIN " PLAIN_TEXT, "> 235 ok", BYE, NULL};
-    static const char *const login[] = {UPGRADE,
-                                        "> 250-mx",
-                                        "> 250 AUTH LOGIN",
-                                        "< AUTH LOGIN",
-                                        "> 334 VXNlcm5hbWU6",
-                                        "< " USER_TEXT,
-                                        "> 334 UGFzc3dvcmQ6",
-                                        "< " SECRET_TEXT,
-                                        "> 235 ok",
-                                        BYE,
-                                        NULL};
+    static const char *const plain[] = {UPGRADE, "> 250-mx", "> 250 AUTH LOGIN PLAIN", SAYS_PLAIN, "> 235 ok",
+                                        BYE,     NULL};
+    static const char *const login[] = {
+        UPGRADE,   "> 250-mx",           "> 250 AUTH LOGIN", "< AUTH LOGIN", "> 334 VXNlcm5hbWU6",
+        SAYS_USER, "> 334 UGFzc3dvcmQ6", SAYS_SECRET,        "> 235 ok",     BYE,
+        NULL};
     static const char *const old[] = {
-        UPGRADE, "> 250-mx", "> 250 AUTH=PLAIN CRAM-MD5", "< AUTH PLAIN " PLAIN_TEXT, "> 235 ok", BYE, NULL};
+        UPGRADE, "> 250-mx", "> 250 AUTH=PLAIN CRAM-MD5", SAYS_PLAIN, "> 235 ok", BYE, NULL};
     open_against(s, CLIENT_TLS_STARTTLS, "user", "secret", &s->good, CAUSE_NONE, NULL, plain);
     open_against(s, CLIENT_TLS_STARTTLS, "user", "secret", &s->good, CAUSE_NONE, NULL, login);
     open_against(s, CLIENT_TLS_STARTTLS, "user", "secret", &s->good, CAUSE_NONE, NULL, old);

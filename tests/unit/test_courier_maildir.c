@@ -61,15 +61,15 @@ static void move_to_cur(const struct world *w, const char *folder, const char *f
     assert_int_equal(rename(from, to), 0);
 }
 
-static const char *in(const struct world *w, char out[2 * WORLD_PATH_MAX], const char *folder)
+static const char *in(const struct world *w, char out[WORLD_LONG_PATH_MAX], const char *folder)
 {
-    snprintf(out, 2 * WORLD_PATH_MAX, "%s/%s", w->dir, folder);
+    snprintf(out, WORLD_LONG_PATH_MAX, "%s/%s", w->dir, folder);
     return out;
 }
 
 static mode_t mode_of(const struct world *w, const char *path)
 {
-    char at[2 * WORLD_PATH_MAX];
+    char at[WORLD_LONG_PATH_MAX];
     struct stat st;
     assert_int_equal(stat(in(w, at, path), &st), 0);
     return st.st_mode & 07777;
@@ -79,7 +79,8 @@ static void a_message_is_written(void **state)
 {
     (void)state;
     struct world w = world_make("");
-    char folder[2 * WORLD_PATH_MAX], name[WORLD_PATH_MAX], wanted[MAILDIR_NAME_MAX], path[3 * WORLD_PATH_MAX];
+    char folder[WORLD_LONG_PATH_MAX], name[WORLD_PATH_MAX], wanted[MAILDIR_NAME_MAX],
+        path[3 * WORLD_PATH_MAX];
     world_submit_one(&w, "joe@example.com", "ann@b.example", NULL);
     struct claimed *c = claim(&w, in(&w, folder, "deep/down/box"), false);
     deliver(&w, c);
@@ -120,7 +121,7 @@ static void a_batch_goes_to_several_folders(void **state)
     (void)state;
     struct world w = world_make("");
     static const char *const to[] = {"a@b.example", "c@b.example", "d@b.example"};
-    char one[2 * WORLD_PATH_MAX], two[2 * WORLD_PATH_MAX];
+    char one[WORLD_LONG_PATH_MAX], two[WORLD_LONG_PATH_MAX];
     world_submit(&w, "", to, 3, span_of(MESSAGE_TEXT), NULL);
     world_submit(&w, "x@y.example", to, 2, span_of("Subject: other\r\n\r\n"), NULL);
     struct claimed *c = claim(&w, in(&w, one, "one"), false);
@@ -142,7 +143,7 @@ static void a_crash_leaves_no_second_copy(void **state)
     static const char *const flags[] = {"", ":2,", ":2,RS"};
     for (size_t i = 0; i < COUNT_OF(flags); i++) {
         struct world w = world_make("");
-        char folder[2 * WORLD_PATH_MAX];
+        char folder[WORLD_LONG_PATH_MAX];
         world_submit_one(&w, "joe@example.com", "ann@b.example", NULL);
         struct claimed *c = claim(&w, in(&w, folder, "box"), false);
         deliver(&w, c);
@@ -166,7 +167,7 @@ static void a_name_is_never_overwritten(void **state)
 {
     (void)state;
     struct world w = world_make("");
-    char folder[2 * WORLD_PATH_MAX], name[WORLD_PATH_MAX], path[3 * WORLD_PATH_MAX];
+    char folder[WORLD_LONG_PATH_MAX], name[WORLD_PATH_MAX], path[3 * WORLD_PATH_MAX];
     struct stat before, after;
     world_submit_one(&w, "joe@example.com", "ann@b.example", NULL);
     struct claimed *c = claim(&w, in(&w, folder, "box"), false);
@@ -187,7 +188,7 @@ static void leftovers_in_tmp_are_replaced(void **state)
 {
     (void)state;
     struct world w = world_make("");
-    char folder[2 * WORLD_PATH_MAX], name[MAILDIR_NAME_MAX], path[3 * WORLD_PATH_MAX], much[4096];
+    char folder[WORLD_LONG_PATH_MAX], name[MAILDIR_NAME_MAX], path[3 * WORLD_PATH_MAX], much[4096];
     world_submit_one(&w, "joe@example.com", "ann@b.example", NULL);
     struct claimed *c = claim(&w, in(&w, folder, "box"), true);
     snprintf(path, sizeof path, "%s/box/tmp", w.dir);
@@ -210,7 +211,7 @@ static void a_bad_folder_fails_alone(void **state)
     (void)state;
     struct world w = world_make("");
     static const char *const to[] = {"a@b.example", "c@b.example"};
-    char good[2 * WORLD_PATH_MAX], bad[2 * WORLD_PATH_MAX];
+    char good[WORLD_LONG_PATH_MAX], bad[WORLD_LONG_PATH_MAX];
     world_submit(&w, "joe@example.com", to, 2, span_of(MESSAGE_TEXT), NULL);
     struct claimed *c = claim(&w, in(&w, good, "box"), true);
     c->items[0].folder = in(&w, bad, "gatepost.conf/box");
@@ -228,7 +229,7 @@ static void a_full_disk_leaves_nothing_half(void **state)
 {
     (void)state;
     struct world w = world_make("");
-    char folder[2 * WORLD_PATH_MAX];
+    char folder[WORLD_LONG_PATH_MAX];
     struct rlimit before, small;
     world_submit_one(&w, "joe@example.com", "ann@b.example", NULL);
     struct claimed *c = claim(&w, in(&w, folder, "box"), false);
@@ -253,7 +254,7 @@ static void a_large_message_arrives_whole(void **state)
     (void)state;
     struct world w = world_make("");
     const char *to = "ann@b.example";
-    char folder[2 * WORLD_PATH_MAX], name[WORLD_PATH_MAX];
+    char folder[WORLD_LONG_PATH_MAX], name[WORLD_PATH_MAX];
     enum { LINES = 50000 };
     struct buf message = BUF_INIT(16 << 20), wanted = BUF_INIT(16 << 20);
     buf_add_str(&wanted, "Return-Path: <joe@example.com>\nDelivered-To: ann@b.example\n");

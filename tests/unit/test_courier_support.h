@@ -22,7 +22,7 @@
 #include "courier/courier.h"
 #include "net/loop.h"
 
-enum { WORLD_PATH_MAX = 512, WORLD_WAIT_MS = 30000 };
+enum { WORLD_PATH_MAX = 512, WORLD_LONG_PATH_MAX = 1024, WORLD_WAIT_MS = 30000 };
 
 struct world {
     char dir[WORLD_PATH_MAX];
