@@ -2,6 +2,7 @@
 /* A client connection up to the point where MAIL may be said. */
 #include "courier/client.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -270,7 +271,9 @@ static struct client *try_address(const struct client_target *target, const stru
         to != NULL ? link_connect(to, policy->waits->connect, policy->cancel_fd, &error)
                    : link_connect_unix(target->path, policy->waits->connect, policy->cancel_fd, &error);
     if (link == NULL) {
+        int code = errno;
         outcome_set(why_r, VERDICT_DEFERRED, CAUSE_DELIVERY_UNREACHABLE, "%s", buf_str(&error));
+        why_r->error = code;
         buf_free(&error);
         return NULL;
     }

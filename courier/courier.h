@@ -23,7 +23,6 @@ struct courier;
 /*
  * Starts delivering. spool, journal and cell must live until courier_stop; hostname (this server's name, for
  * EHLO, Maildir names and bounces) is copied. NULL with a text in *error when the system gives no threads.
- * SIGPIPE must be ignored by the process.
  */
 struct courier *courier_start(struct spool *spool, struct journal *journal, struct settings_cell *cell,
                               const char *hostname, struct buf *error);

@@ -178,6 +178,14 @@ static void do_remote(struct doing *x)
     buf_free(&error);
 }
 
+/* courier.hold was set meanwhile: back into the queue, nothing counted. */
+static void give_back(struct doing *x)
+{
+    struct parcel *list = x->job->parcels;
+    work_done(x->deliver->work, x->job);
+    record_parcels(x->deliver->record, x->settings, &(struct attempt){x->job->route.kind, "", "", ""}, list);
+}
+
 void deliver_job(struct deliver *deliver, struct job *job)
 {
     static void (*const ways[])(struct doing *) = {[ROUTE_NONE] = do_none,
@@ -185,6 +193,9 @@ void deliver_job(struct deliver *deliver, struct job *job)
                                                    [ROUTE_LMTP] = do_remote,
                                                    [ROUTE_SMTP] = do_remote};
     struct doing x = {.deliver = deliver, .job = job, .settings = settings_cell_get(deliver->cell)};
-    ways[job->route.kind](&x);
+    if (x.settings->courier_hold)
+        give_back(&x);
+    else
+        ways[job->route.kind](&x);
     settings_release(&x.settings);
 }

@@ -59,8 +59,9 @@ static void forget(struct work *w, struct destination *d)
 
 static unsigned limit_of(const struct work *w, const struct destination *d)
 {
+    /* One lane as long as it keeps up: what comes meanwhile makes the next batch larger, and so cheaper. */
     if (destination_is_batched(d))
-        return MAILDIR_LANES;
+        return d->waiting >= MAILDIR_BATCH ? MAILDIR_LANES : 1;
     return d->window > 0 && d->window < w->per_destination ? d->window : w->per_destination;
 }
 

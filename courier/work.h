@@ -37,7 +37,8 @@ void work_free(struct work **work); /* nobody may be at work; what waits is free
 enum { WORK_PATIENCE_MS = 60000 };
 bool work_add(struct work *work, const struct route *route, struct parcel *parcel, uint64_t now_ms);
 
-/* How many jobs for one destination may be under way (Maildirs: MAILDIR_LANES, as they share a disk). */
+/* How many jobs for one destination may be under way (Maildirs: one, or MAILDIR_LANES while whole batches
+ * wait). */
 void work_set_limit(struct work *work, unsigned per_destination);
 
 enum work_result {

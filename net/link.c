@@ -84,6 +84,7 @@ static struct link *connect_to(const struct sockaddr *sa, socklen_t len, const s
     if (r != 0) {
         fd_close(&fd);
         buf_add_str(error, strerror(r));
+        errno = r;
         return NULL;
     }
     return link_make(fd, cancel_fd, peer);
@@ -95,6 +96,7 @@ struct link *link_connect(const struct addr *to, uint64_t wait_ms, int cancel_fd
     socklen_t len = addr_to_sockaddr(to, &sa);
     if (len == 0) {
         buf_add_str(error, "no address");
+        errno = EDESTADDRREQ;
         return NULL;
     }
     struct link *link = connect_to((const struct sockaddr *)&sa, len, to, wait_ms, cancel_fd, error);
@@ -109,6 +111,7 @@ struct link *link_connect_unix(const char *path, uint64_t wait_ms, int cancel_fd
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof sa.sun_path) {
         buf_add_str(error, "the path of the socket is too long");
+        errno = ENAMETOOLONG;
         return NULL;
     }
     memcpy(sa.sun_path, path, strlen(path) + 1);

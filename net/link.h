@@ -4,7 +4,7 @@
  * sockets never block; every wait is a poll with a deadline, and ends at once when the owner's cancel
  * descriptor becomes readable. One thread at a time.
  *
- * The process (or the calling thread) must ignore SIGPIPE: OpenSSL writes with write(2).
+ * SIGPIPE must be ignored by the process, or blocked in the calling thread: OpenSSL writes with write(2).
  */
 #ifndef GP_NET_LINK_H
 #define GP_NET_LINK_H
@@ -32,7 +32,7 @@ enum { LINK_ADDRESSES_MAX = 16, LINK_LINE_MAX = 8192 };
 int link_resolve(const char *host, uint16_t port, uint64_t wait_ms, int cancel_fd, struct addr *out,
                  size_t max, struct buf *error);
 
-/* Connects with TCP_NODELAY; NULL with a text in *error ("Connection refused", "timed out"). cancel_fd stays
+/* Connects with TCP_NODELAY; NULL with a text in *error ("Connection refused") and errno. cancel_fd stays
  * the caller's. */
 struct link *link_connect(const struct addr *to, uint64_t wait_ms, int cancel_fd, struct buf *error);
 struct link *link_connect_unix(const char *path, uint64_t wait_ms, int cancel_fd, struct buf *error);

@@ -286,6 +286,8 @@ static void a_relay_that_is_down_puts_all_off(void **state)
     world_start(&w);
     WAIT_FOR(is_waiting(&w, id, 1));
     assert_string_equal(show(&w, id).answer, "127.0.0.1 [127.0.0.1]:1: Connection refused");
+    assert_log(
+        &w, "T=smtp defer (111) H=127.0.0.1 [127.0.0.1]:1: Connection refused (cause=delivery-unreachable)");
     struct courier_stats stats;
     WAIT_FOR((courier_stats(w.courier, &stats), stats.deferred == 20));
     world_remove(&w);

@@ -105,6 +105,32 @@ static void maildirs_are_filled_in_batches(void **state)
     work_free(&w);
 }
 
+/* What comes while a batch is written waits for the next one, until that is full. */
+static void small_batches_wait_for_each_other(void **state)
+{
+    (void)state;
+    struct work *w = make(10);
+    int m = 0;
+    for (; m < 3; m++)
+        add(w, &MAILDIR, m);
+    struct job one = take(w);
+    assert_int_equal(one.count, 3);
+    for (; m < 3 + MAILDIR_BATCH - 1; m++)
+        add(w, &MAILDIR, m);
+    assert_nothing(w);
+    add(w, &MAILDIR, m);
+    struct job two = take(w);
+    assert_int_equal(two.count, MAILDIR_BATCH);
+    add(w, &MAILDIR, m + 1);
+    finish(w, &one);
+    assert_nothing(w);
+    finish(w, &two);
+    one = take(w);
+    assert_int_equal(one.count, 1);
+    finish(w, &one);
+    work_free(&w);
+}
+
 static void limits_hold_and_destinations_take_turns(void **state)
 {
     (void)state;
@@ -209,6 +235,7 @@ int main(void)
         cmocka_unit_test(recipients_of_a_message_go_together),
         cmocka_unit_test(a_message_with_many_recipients_is_divided),
         cmocka_unit_test(maildirs_are_filled_in_batches),
+        cmocka_unit_test(small_batches_wait_for_each_other),
         cmocka_unit_test(limits_hold_and_destinations_take_turns),
         cmocka_unit_test(all_share_the_fate_of_an_unreachable_destination),
         cmocka_unit_test(a_destination_gets_the_connections_that_it_bears),
