@@ -371,7 +371,7 @@ static bool read_once(struct conn *c)
         return false;
     take(c, chunk, n);
     explicit_bzero(chunk, n);
-    return true;
+    return n == sizeof chunk || stream_pending(&c->stream); /* else poll will tell of more, for one system call less */
 }
 
 /*
@@ -389,7 +389,7 @@ static void read_input(struct conn *c)
         if (c->state != CONN_ENDED)
             flush(c);
     }
-    if (may_read(c) && stream_pending(&c->stream))
+    if (more && may_read(c) && stream_pending(&c->stream))
         post(c);
 }
 

@@ -81,7 +81,7 @@ void stream_end(struct stream *s)
 
 bool stream_pending(const struct stream *s)
 {
-    return s->ssl != NULL && SSL_pending(s->ssl) > 0;
+    return s->ssl != NULL && SSL_has_pending(s->ssl);
 }
 
 int stream_read_needs(const struct stream *s)

@@ -21,8 +21,8 @@ struct stream {
     bool read_wants_write, write_wants_read;
 };
 
-/* Reads up to n bytes into out, *got_r says how many (OK: at least one). With n of 16 KiB (RFC 8446, section
- * 5.1: one record) nothing stays inside OpenSSL. */
+/* Reads up to n bytes into out, *got_r says how many (OK: at least one). Further
+ * records may wait inside OpenSSL (stream_pending). */
 enum stream_step stream_read(struct stream *s, char *out, size_t n, size_t *got_r);
 /* Writes up to n bytes, *done_r says how many. */
 enum stream_step stream_write(struct stream *s, const char *data, size_t n, size_t *done_r);
@@ -30,7 +30,7 @@ enum stream_step stream_write(struct stream *s, const char *data, size_t n, size
 enum stream_step stream_handshake(struct stream *s);
 /* Says that nothing more will be written: close_notify, if there was a handshake (RFC 8446, section 6.1). */
 void stream_end(struct stream *s);
-/* Bytes that poll knows nothing of wait inside OpenSSL. */
+/* Bytes that poll knows nothing of wait inside OpenSSL (perhaps only a part of a record: then reading is blocked). */
 bool stream_pending(const struct stream *s);
 /* The poll event (UV_READABLE, UV_WRITABLE) that a blocked read or write, or the handshake, waits for. */
 int stream_read_needs(const struct stream *s);

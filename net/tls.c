@@ -207,6 +207,7 @@ struct tls_policy *tls_policy_make(const struct settings *settings, struct span 
         ctx, SSL_MODE_AUTO_RETRY); /* one read, one record: key updates without end hold up nobody else */
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_set_read_ahead(ctx, 1); /* header and content of a record in one system call */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory here */
     SSL_CTX_set_num_tickets(ctx, 1); /* a mail program resumes at most one connection */
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
