@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -169,6 +170,8 @@ static inline int tcp_connect(const char *ip, uint16_t port)
     a.port = port;
     socklen_t n = addr_to_sockaddr(&a, &ss);
     int fd = socket(a.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(fd, (struct sockaddr *)&ss, n) == 0)
         return fd;
     close(fd);
