@@ -13,7 +13,9 @@
 
 enum {
     CLAIM_BATCH = 512,
-    CLAIMED_MAX = 8192,   /* recipients in memory: some 4 MiB */
+    CLAIMED_MAX =
+        2048,    /* recipients in memory: enough to keep all busy; a claim looks at all of them again */
+    PACE_MS = 5, /* while others wait, claims are collected: many small ones cost more than the wait */
     IDLE_WAIT_MS = 60000, /* the spool wakes us when something is due */
     PAUSE_MS = 1000,      /* courier.hold, or a queue that is broken or full hands: look again */
     WORKER_WAIT_MS = 60000,
@@ -160,6 +162,10 @@ static void dispatch_once(struct courier *c, const struct routing *routing, stru
     }
     if (work_wait_room(c->work, CLAIMED_MAX, PAUSE_MS) >= CLAIMED_MAX)
         return;
+    struct work_counts counts;
+    work_counts(c->work, &counts);
+    if (counts.waiting > 0)
+        pause_dispatcher(c, PACE_MS);
     int n = spool_claim(c->spool, clock_wall(), deliveries, CLAIM_BATCH);
     if (n > 0)
         hand_out(c, routing, deliveries, (size_t)n);
