@@ -125,6 +125,7 @@ static void on_end(struct loop_task *task)
     for (struct session *s = home->sessions; s != NULL; s = s->next)
         if (s->conn != NULL)
             conn_abort(s->conn);
+    atomic_fetch_add(&home->smtp->ended, 1);
 }
 
 void smtp_drain(struct smtp *smtp)
@@ -185,7 +186,8 @@ void smtp_end(struct smtp *smtp)
     enum { STEPS = 400, STEP_US = 5000 };
     for (size_t i = 0; i < smtp->running; i++)
         loop_post(smtp->loops[i].loop, &smtp->loops[i].end_task);
-    for (int i = 0; i < STEPS && census_count(smtp->census) > 0; i++)
+    for (int i = 0;
+         i < STEPS && (atomic_load(&smtp->ended) < smtp->running || census_count(smtp->census) > 0); i++)
         usleep(STEP_US);
 }
 
@@ -208,7 +210,8 @@ void smtp_free(struct smtp **smtp)
     *smtp = NULL;
     for (size_t i = 0; i < s->n; i++) {
         struct smtp_loop *home = &s->loops[i];
-        close_seats(home); /* left only when the loop never ran */
+        if (i >= s->running)
+            close_seats(home); /* else its loop did */
         if (home->loop != NULL)
             loop_stop(home->loop);
         loop_free(&home->loop);

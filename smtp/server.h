@@ -4,6 +4,7 @@
 #define GP_SMTP_SERVER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "smtp/session.h"
 
@@ -11,6 +12,7 @@ struct smtp {
     struct smtp_parts parts;
     struct smtp_loop *loops;
     size_t n, running;
+    atomic_size_t ended; /* loops that accept and talk no more */
     struct census *census;
     bool draining;            /* of the thread that drains and stops */
     pthread_mutex_t tls_lock; /* guards the pointer below it */
