@@ -25,7 +25,7 @@ static inline void office_write_settings(struct office *o, const char *more)
     struct buf text = BUF_INIT(8192);
     buf_printf(&text,
                "hostname = mail.example.com\ndata_dir = %s\nlog.file = %s/log\nlocal.domains = example.com\n"
-               "relay.smarthost = 127.0.0.1:9\nqueue.min_free = 0\n%s",
+               "relay.smarthost = 127.0.0.1:9\n%s",
                o->dir, o->dir, more);
     o->cell = settings_cell_make(settings_of(buf_str(&text)));
     buf_free(&text);
