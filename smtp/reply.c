@@ -125,7 +125,7 @@ void session_set_command(struct session *s, const char *verb, struct span args)
     if (args.n > 0 && verb[0] != '\0')
         buf_add_char(out, ' ');
     for (size_t i = 0; i < args.n && i < 330; i++) /* an address of full length */
-        buf_add_char(out, args.p[i] != '\0' ? args.p[i] : '?');
+        buf_add(out, args.p[i] != '\0' ? args.p + i : "?", 1);
 }
 
 struct event session_event(const struct session *s, enum event_type type, enum cause_id cause,

@@ -270,7 +270,7 @@ static void answers_beyond_the_cap_wait_for_the_reader(void **state)
         client_finish(&p.client); /* what was asked before the end is answered */
         struct buf answers = BUF_INIT(1 << 24);
         client_read_all(&p.client, &answers);
-        assert_int_equal(answers.len, QUESTIONS * 200);
+        assert_int_equal(answers.len, QUESTIONS * (size_t)200);
         assert_true(p.client.ended);
         assert_false(p.client.broken);
         buf_free(&answers);

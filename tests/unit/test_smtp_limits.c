@@ -37,18 +37,18 @@ static void other_protocols_are_told_so(void **state)
 {
     (void)state;
     static const struct {
-        enum listener_kind kind;
         const char *say, *hear;
+        enum listener_kind kind;
         enum cause_id cause;
     } rows[] = {
-        {LISTENER_SUBMISSIONS, "EHLO laptop\r\n", "554 Port ", CAUSE_PLAIN_ON_TLS_PORT},
-        {LISTENER_SUBMISSIONS, "GET / HTTP/1.1\r\n\r\n", "554 This is a mail server",
+        {"EHLO laptop\r\n", "554 Port ", LISTENER_SUBMISSIONS, CAUSE_PLAIN_ON_TLS_PORT},
+        {"GET / HTTP/1.1\r\n\r\n", "554 This is a mail server", LISTENER_SUBMISSIONS,
          CAUSE_HTTP_ON_MAIL_PORT},
-        {LISTENER_SUBMISSION, "GET / HTTP/1.1\r\nEHLO x\r\n", "554 This is a mail server",
+        {"GET / HTTP/1.1\r\nEHLO x\r\n", "554 This is a mail server", LISTENER_SUBMISSION,
          CAUSE_HTTP_ON_MAIL_PORT},
-        {LISTENER_SMTP, "CONNECT x:25 HTTP/1.1\r\n", "554 This is a mail server", CAUSE_HTTP_ON_MAIL_PORT},
-        {LISTENER_SUBMISSION, "\x16\x03\x01\x02", "554 Port ", CAUSE_TLS_ON_PLAIN_PORT},
-        {LISTENER_SMTP, "\x16", "554 Port ", CAUSE_TLS_ON_PLAIN_PORT},
+        {"CONNECT x:25 HTTP/1.1\r\n", "554 This is a mail server", LISTENER_SMTP, CAUSE_HTTP_ON_MAIL_PORT},
+        {"\x16\x03\x01\x02", "554 Port ", LISTENER_SUBMISSION, CAUSE_TLS_ON_PLAIN_PORT},
+        {"\x16", "554 Port ", LISTENER_SMTP, CAUSE_TLS_ON_PLAIN_PORT},
     };
     struct office *o = open_office("", &identity);
     uint64_t counts[CAUSE_COUNT] = {0};
@@ -213,8 +213,8 @@ static void messages_that_are_refused_at_their_end(void **state)
     memcpy(long_line + sizeof long_line - 3, "\r\n", 3);
     for (size_t n = 0; n + 20 < sizeof many_fields; n += 10)
         memcpy(many_fields + n, "X: abcde\r\n", 11);
-    for (int i = 0; i < 6; i++)
-        strcat(received, "Received: by x; y\r\n");
+    for (size_t n = 0; n < 6 * strlen("Received: by x; y\r\n"); n += strlen("Received: by x; y\r\n"))
+        snprintf(received + n, sizeof received - n, "Received: by x; y\r\n");
     struct office *o = open_office(
         "limit.text_line = 1000\nlimit.header = 4K\nlimit.received = 5\nlimit.messages = 7\n", &identity);
     struct client c = greet(o, LISTENER_SMTP);

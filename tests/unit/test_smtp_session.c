@@ -315,7 +315,7 @@ static void be_an_hour_older(void *arg)
 {
     struct office *o = arg;
     for (struct session *s = o->smtp->loops[0].sessions; s != NULL; s = s->next)
-        s->opened_ms -= 3600 * 1000;
+        s->opened_ms -= 3600000;
 }
 
 static void who_talks_all_the_time_is_ended_too(void **state)
@@ -338,17 +338,18 @@ static void a_message_may_be_as_large_as_we_said(void **state)
     struct office *o = open_office("message.max_size = 2000\n", &identity);
     struct client c = greet(o, LISTENER_SMTP);
     for (size_t more = 0; more < 2; more++) {
-        char text[2100];
-        size_t n = 2000 + more;
-        memset(text, 'x', n);
-        for (size_t i = 70; i + 2 < n; i += 72)
-            memcpy(text + i, "\r\n", 2);
-        memcpy(text, "Subject: x\r\n\r\n", 14);
-        memcpy(text + n - 3, "x\r\n", 4);
+        struct buf text = BUF_INIT(2100);
+        buf_add_str(&text, "Subject: x\r\n\r\n");
+        while (text.len < 1900)
+            buf_add_str(&text, "a line of twenty-four..\r\n");
+        while (text.len < 1998 + more)
+            buf_add_char(&text, 'x');
+        buf_add_str(&text, "\r\n");
         ask(&c, "MAIL FROM:<a@example.org> SIZE=2000", "250 ");
         ask(&c, "RCPT TO:<demo@example.com>", "250 ");
         ask(&c, "DATA", "354 ");
-        client_say(&c, text);
+        client_say(&c, buf_str(&text));
+        buf_free(&text);
         ask(&c, ".", more == 0 ? "250 2.0.0 OK" : "552 5.3.4");
     }
     client_close(&c);
@@ -463,7 +464,7 @@ static void an_end_amid_everything(void **state)
         buf_add_str(&login, "\r\n");
         client_say(&clients[4], buf_str(&login));
         client_say(&clients[5], "x: y\r\n\r\nz\r\n.\r\n");
-        pause_ms(round * 4);
+        pause_ms((long)round * 4);
         close_office(&o);
         for (size_t i = 0; i < COUNT_OF(clients); i++)
             client_close(&clients[i]);
