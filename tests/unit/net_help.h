@@ -77,7 +77,7 @@ static inline bool signpost_wait_ms(struct signpost *post, int count, int64_t ms
 
 static inline void signpost_wait(struct signpost *post, int count)
 {
-    assert_true(signpost_wait_ms(post, count, PATIENCE_S * 1000));
+    assert_true(signpost_wait_ms(post, count, (int64_t)PATIENCE_S * 1000));
 }
 
 static inline void pause_ms(long ms)

@@ -372,7 +372,7 @@ static void what_follows_auth_is_in_no_log(void **state)
     ask(&c, "NOOP", "250 ");
     ask(&c, "visible nonsense", "500 5.5.1");
     client_close(&c);
-    assert_true(journal_flush(o->journal, PATIENCE_S * 1000));
+    assert_true(journal_flush(o->journal, (uint64_t)PATIENCE_S * 1000));
     snprintf(path, sizeof path, "%s/log", o->dir);
     assert_int_equal(file_read(path, 1 << 20, &log), 0);
     for (size_t i = 0; i < COUNT_OF(SECRETS); i++)
