@@ -18,8 +18,10 @@ static int with_password(const struct cli *cli, const char *command, const char 
     int code = EXIT_USAGE;
     if (cli_password(cli, &password)) {
         json_t *data = NULL;
-        json_t *args = json_pack("{s:s, s:s%}", "address", cli->args[0], "password", buf_str(&password), password.len);
-        code = args != NULL ? cli_ask(cli, command, args, &data) : cli_fail(EXIT_USAGE, "address and password must be UTF-8");
+        json_t *args =
+            json_pack("{s:s, s:s%}", "address", cli->args[0], "password", buf_str(&password), password.len);
+        code = args != NULL ? cli_ask(cli, command, args, &data)
+                            : cli_fail(EXIT_USAGE, "address and password must be UTF-8");
         json_decref(data);
         if (code == EXIT_DONE)
             printf("%s: %s\n", cli->args[0], done);
@@ -63,7 +65,8 @@ int cli_account_list(const struct cli *cli)
     else
         json_array_foreach(json_object_get(data, "accounts"), i, account)
             printf("%-40s %-8s password of %.10s\n", cli_text(account, "address"),
-                   json_is_true(json_object_get(account, "disabled")) ? "disabled" : "active", cli_text(account, "password_changed"));
+                   json_is_true(json_object_get(account, "disabled")) ? "disabled" : "active",
+                   cli_text(account, "password_changed"));
     json_decref(data);
     return code;
 }

@@ -31,8 +31,8 @@ const struct settings *cli_settings(const struct cli *cli)
     return settings;
 }
 
-static int ask_files(const struct settings *settings, const char *name, const json_t *args, json_t **data_r, bool *locked_r,
-                     struct buf *error)
+static int ask_files(const struct settings *settings, const char *name, const json_t *args, json_t **data_r,
+                     bool *locked_r, struct buf *error)
 {
     int code = EXIT_SETTINGS;
     struct command_context *context = command_context_open(settings, &code, error);
@@ -44,7 +44,8 @@ static int ask_files(const struct settings *settings, const char *name, const js
 }
 
 /* EXIT_NO_SERVER with *data_r NULL: nobody answered. */
-static int ask_socket(const struct settings *settings, const char *name, const json_t *args, json_t **data_r, struct buf *error)
+static int ask_socket(const struct settings *settings, const char *name, const json_t *args, json_t **data_r,
+                      struct buf *error)
 {
     struct buf path = BUF_INIT(4096);
     int code = control_ask(control_path(settings, &path), name, args, data_r, error);
@@ -53,7 +54,8 @@ static int ask_socket(const struct settings *settings, const char *name, const j
 }
 
 /* The server, or its files; a server that has them already and does not answer yet gets some time. */
-static int ask_either(const struct settings *settings, const char *name, const json_t *args, json_t **data_r, struct buf *error)
+static int ask_either(const struct settings *settings, const char *name, const json_t *args, json_t **data_r,
+                      struct buf *error)
 {
     enum { WAIT_MS = 5000, STEP_US = 50000 };
     uint64_t end = clock_mono_ms() + WAIT_MS;
@@ -150,7 +152,8 @@ bool cli_password(const struct cli *cli, struct buf *out_r)
     if (cli->options & OPTION_PASSWORD_STDIN) {
         if (read_line(STDIN_FILENO, out_r))
             return true;
-        cli_fail(EXIT_USAGE, "standard input holds no password (1 to %d bytes on its first line)", PASSWORD_MAX);
+        cli_fail(EXIT_USAGE, "standard input holds no password (1 to %d bytes on its first line)",
+                 PASSWORD_MAX);
         return false;
     }
     if (!isatty(STDIN_FILENO)) {

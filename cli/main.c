@@ -17,18 +17,23 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"serve", "", "run the server in the foreground", 0, 0, 0, cli_serve},
     {"worker", "", NULL, 0, 0, 0, cli_worker},
     {"status", "", "what the server is doing", OPTION_JSON, 0, 0, cli_status},
-    {"account add", "ADDRESS", "make an account; asks for its password", OPTION_PASSWORD_STDIN, 1, 1, cli_account_add},
-    {"account password", "ADDRESS", "change an account's password", OPTION_PASSWORD_STDIN, 1, 1, cli_account_password},
+    {"account add", "ADDRESS", "make an account; asks for its password", OPTION_PASSWORD_STDIN, 1, 1,
+     cli_account_add},
+    {"account password", "ADDRESS", "change an account's password", OPTION_PASSWORD_STDIN, 1, 1,
+     cli_account_password},
     {"account list", "", "all accounts", OPTION_JSON, 0, 0, cli_account_list},
     {"account disable", "ADDRESS", "no login any more; mail is still received", 0, 1, 1, cli_account_disable},
     {"account enable", "ADDRESS", "login allowed again", 0, 1, 1, cli_account_enable},
     {"account remove", "ADDRESS", "delete an account (not its mail)", 0, 1, 1, cli_account_remove},
     {"account", "", NULL, OPTION_JSON, 0, 0, cli_account_list},
     {"queue list", "", "messages that wait, oldest first", OPTION_JSON, 0, 0, cli_queue_list},
-    {"queue show", "ID", "one message, with the last answer for each recipient", OPTION_JSON, 1, 1, cli_queue_show},
-    {"queue retry", "ID | --all", "deliver now; also releases held messages", OPTION_JSON | OPTION_ALL, 0, 1, cli_queue_retry},
+    {"queue show", "ID", "one message, with the last answer for each recipient", OPTION_JSON, 1, 1,
+     cli_queue_show},
+    {"queue retry", "ID | --all", "deliver now; also releases held messages", OPTION_JSON | OPTION_ALL, 0, 1,
+     cli_queue_retry},
     {"queue hold", "ID | --all", "keep, but do not deliver", OPTION_JSON | OPTION_ALL, 0, 1, cli_queue_hold},
-    {"queue remove", "ID | --all", "delete without telling the sender", OPTION_JSON | OPTION_ALL, 0, 1, cli_queue_remove},
+    {"queue remove", "ID | --all", "delete without telling the sender", OPTION_JSON | OPTION_ALL, 0, 1,
+     cli_queue_remove},
     {"queue", "", NULL, OPTION_JSON, 0, 0, cli_queue_list},
     {"settings list", "", "all settings with their values", OPTION_JSON, 0, 0, cli_settings_list},
     {"settings get", "NAME", "one setting's value", OPTION_JSON, 1, 1, cli_settings_get},
@@ -58,8 +63,10 @@ int cli_help(const struct cli *cli)
     (void)cli;
     printf("Gatepost %s, a mail submission server\n\n", GP_VERSION);
     print_usage(stdout, NULL);
-    printf("\nOptions: -c FILE (settings; /etc/gatepost/gatepost.conf), --json (lists), --password-stdin (one line), --all\n"
-           "Exit codes: 0 done, 1 nothing found, 64 usage, 69 no server, 71 system, 75 try again, 78 settings\n");
+    printf("\nOptions: -c FILE (settings; /etc/gatepost/gatepost.conf), --json (lists), --password-stdin "
+           "(one line), --all\n"
+           "Exit codes: 0 done, 1 nothing found, 64 usage, 69 no server, 71 system, 75 try again, 78 "
+           "settings\n");
     return EXIT_DONE;
 }
 
@@ -117,7 +124,8 @@ static int run(struct cli *cli)
     bool known = false;
     for (size_t i = 0; i < COUNT_OF(SUBCOMMANDS); i++)
         known = known || strncmp(SUBCOMMANDS[i].words, word, strlen(word)) == 0;
-    fprintf(stderr, "gatepost: no such command: %s%s%s\n", word, cli->n > 1 ? " " : "", cli->n > 1 ? cli->args[1] : "");
+    fprintf(stderr, "gatepost: no such command: %s%s%s\n", word, cli->n > 1 ? " " : "",
+            cli->n > 1 ? cli->args[1] : "");
     return usage_error(known ? word : NULL);
 }
 

@@ -17,13 +17,15 @@ static void print_message(const json_t *message, bool in_full)
 {
     json_t *recipient = NULL;
     size_t i = 0;
-    printf("%s  %s  %lld bytes  from %s\n", cli_text(message, "id"), cli_text(message, "queued"), number(message, "size"),
-           sender_text(message));
+    printf("%s  %s  %lld bytes  from %s\n", cli_text(message, "id"), cli_text(message, "queued"),
+           number(message, "size"), sender_text(message));
     if (in_full)
         printf("  login:  %s\n  client: %s\n", cli_text(message, "account"), cli_text(message, "client"));
-    json_array_foreach(json_object_get(message, "recipients"), i, recipient) {
-        printf("  to %s: %s, %lld attempts, next %s\n", cli_text(recipient, "address"), cli_text(recipient, "state"),
-               number(recipient, "attempts"), cli_text(recipient, "next_attempt"));
+    json_array_foreach(json_object_get(message, "recipients"), i, recipient)
+    {
+        printf("  to %s: %s, %lld attempts, next %s\n", cli_text(recipient, "address"),
+               cli_text(recipient, "state"), number(recipient, "attempts"),
+               cli_text(recipient, "next_attempt"));
         const char *answer = cli_text(recipient, "last_answer");
         int shown = in_full ? (int)strlen(answer) : (int)strcspn(answer, "\n");
         if (answer[0] != '\0')
@@ -60,7 +62,8 @@ static int act(const struct cli *cli, const char *command, const char *done)
     if (all == (cli->n > 0))
         return cli_fail(EXIT_USAGE, "name one message by its id, or all by --all");
     json_t *data = NULL;
-    int code = cli_ask(cli, command, json_pack("{s:s, s:b}", "id", all ? "" : cli->args[0], "all", all), &data);
+    int code =
+        cli_ask(cli, command, json_pack("{s:s, s:b}", "id", all ? "" : cli->args[0], "all", all), &data);
     if (data != NULL && (cli->options & OPTION_JSON))
         cli_print_json(data);
     else if (data != NULL && code == EXIT_DONE)

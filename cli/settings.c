@@ -10,8 +10,9 @@ static json_t *setting_json(const struct settings *settings, const struct settin
     settings_value(settings, i, &value);
     settings_value(defaults, i, &fallback);
     const struct setting_info *info = settings_info(i);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "name", info->name, "value", buf_str(&value), "default", buf_str(&fallback), "type",
-                             info->kind, "restart", info->when == WHEN_RESTART, "text", info->text);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "name", info->name, "value", buf_str(&value),
+                             "default", buf_str(&fallback), "type", info->kind, "restart",
+                             info->when == WHEN_RESTART, "text", info->text);
     buf_free(&value);
     buf_free(&fallback);
     return json;
@@ -56,7 +57,8 @@ static int find(const char *name)
     const char *near = NULL;
     int i = settings_find(name, &near);
     if (i < 0)
-        cli_fail(EXIT_NOTHING, "no setting %s%s%s%s", name, near != NULL ? " (did you mean " : "", near != NULL ? near : "", near != NULL ? "?)" : "");
+        cli_fail(EXIT_NOTHING, "no setting %s%s%s%s", name, near != NULL ? " (did you mean " : "",
+                 near != NULL ? near : "", near != NULL ? "?)" : "");
     return i;
 }
 
@@ -90,7 +92,8 @@ static int set(const struct cli *cli, const char *value)
     if (i < 0)
         return EXIT_USAGE;
     struct buf error = BUF_INIT(65536);
-    const struct settings *before = settings_load(cli->settings_path, &error); /* where the running server listens */
+    const struct settings *before =
+        settings_load(cli->settings_path, &error); /* where the running server listens */
     buf_clear(&error);
     int r = settings_file_set(cli->settings_path, name, value, &error);
     if (r != 0)
@@ -98,7 +101,8 @@ static int set(const struct cli *cli, const char *value)
     else if (before == NULL || cli_ask_server(before, "reload") != EXIT_DONE)
         printf("%s: saved; no server is running\n", name);
     else
-        printf("%s: saved, %s\n", name, settings_info((size_t)i)->when == WHEN_RESTART ? "in force after a restart" : "in force");
+        printf("%s: saved, %s\n", name,
+               settings_info((size_t)i)->when == WHEN_RESTART ? "in force after a restart" : "in force");
     settings_release(&before);
     buf_free(&error);
     return r == 0 ? EXIT_DONE : EXIT_SETTINGS;

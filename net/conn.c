@@ -371,7 +371,8 @@ static bool read_once(struct conn *c)
         return false;
     take(c, chunk, n);
     explicit_bzero(chunk, n);
-    return n == sizeof chunk || stream_pending(&c->stream); /* else poll will tell of more, for one system call less */
+    return n == sizeof chunk ||
+           stream_pending(&c->stream); /* else poll will tell of more, for one system call less */
 }
 
 /*
@@ -429,8 +430,9 @@ static void look_at_first(struct conn *c)
     c->in_callback = false;
 }
 
-/* libuv has stopped the handle, which it does when the socket has an error. What came before the error still counts: a
-   client that refuses our certificate says so in an alert, and often resets the connection right behind it. */
+/* libuv has stopped the handle, which it does when the socket has an error. What came before the error still
+   counts: a client that refuses our certificate says so in an alert, and often resets the connection right
+   behind it. */
 static void poll_failed(struct conn *c)
 {
     c->polled = 0;

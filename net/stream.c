@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain and TLS reading and writing on a socket. In TLS either may need the other direction first: a key update
- * (RFC 8446, section 4.6.3) is answered while reading, and half of one must be read before anything is written.
+ * Plain and TLS reading and writing on a socket. In TLS either may need the other direction first: a key
+ * update (RFC 8446, section 4.6.3) is answered while reading, and half of one must be read before anything is
+ * written.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -15,7 +16,8 @@ static enum stream_step settle(const struct stream *s, int r, int other, bool *w
     *wants_other = error == other;
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
         return STREAM_BLOCKED;
-    bool cut = error == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    bool cut =
+        error == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     return error == SSL_ERROR_ZERO_RETURN || cut ? STREAM_END : STREAM_FAILED;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream: the bytes of a socket that never blocks, plain or inside TLS, behind the same few functions. Of this
- * room only.
+ * stream: the bytes of a socket that never blocks, plain or inside TLS, behind the same few functions. Of
+ * this room only.
  */
 #ifndef GP_NET_STREAM_H
 #define GP_NET_STREAM_H
@@ -30,7 +30,8 @@ enum stream_step stream_write(struct stream *s, const char *data, size_t n, size
 enum stream_step stream_handshake(struct stream *s);
 /* Says that nothing more will be written: close_notify, if there was a handshake (RFC 8446, section 6.1). */
 void stream_end(struct stream *s);
-/* Bytes that poll knows nothing of wait inside OpenSSL (perhaps only a part of a record: then reading is blocked). */
+/* Bytes that poll knows nothing of wait inside OpenSSL (perhaps only a part of a record: then reading is
+ * blocked). */
 bool stream_pending(const struct stream *s);
 /* The poll event (UV_READABLE, UV_WRITABLE) that a blocked read or write, or the handshake, waits for. */
 int stream_read_needs(const struct stream *s);

@@ -8,7 +8,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-typedef int command_fn(struct command_context *context, const json_t *args, json_t **data_r, struct buf *error);
+typedef int command_fn(struct command_context *context, const json_t *args, json_t **data_r,
+                       struct buf *error);
 
 static const char *text_arg(const json_t *args, const char *key)
 {
@@ -46,19 +47,26 @@ static json_t *count_json(uint64_t n)
 static int account_exit(enum account_result result)
 {
     static const int EXITS[] = {
-        [ACCOUNT_OK] = EXIT_DONE,           [ACCOUNT_EXISTS] = EXIT_NOTHING,     [ACCOUNT_UNKNOWN] = EXIT_NOTHING,
-        [ACCOUNT_BAD_ADDRESS] = EXIT_USAGE, [ACCOUNT_BAD_PASSWORD] = EXIT_USAGE, [ACCOUNT_STORE] = EXIT_TRY_AGAIN,
+        [ACCOUNT_OK] = EXIT_DONE,
+        [ACCOUNT_EXISTS] = EXIT_NOTHING,
+        [ACCOUNT_UNKNOWN] = EXIT_NOTHING,
+        [ACCOUNT_BAD_ADDRESS] = EXIT_USAGE,
+        [ACCOUNT_BAD_PASSWORD] = EXIT_USAGE,
+        [ACCOUNT_STORE] = EXIT_TRY_AGAIN,
     };
     return EXITS[result];
 }
 
-typedef enum account_result password_fn(struct auth *auth, const char *address, struct span password, struct buf *why);
+typedef enum account_result password_fn(struct auth *auth, const char *address, struct span password,
+                                        struct buf *why);
 
-static int with_password(struct command_context *c, const json_t *args, password_fn *change, struct buf *error)
+static int with_password(struct command_context *c, const json_t *args, password_fn *change,
+                         struct buf *error)
 {
     const json_t *password = json_object_get(args, "password");
     struct span secret = {json_string_value(password), json_string_length(password)};
-    return account_exit(change(c->auth, text_arg(args, "address"), secret.p != NULL ? secret : span_of(""), error));
+    return account_exit(
+        change(c->auth, text_arg(args, "address"), secret.p != NULL ? secret : span_of(""), error));
 }
 
 static int run_account_add(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)
@@ -67,25 +75,29 @@ static int run_account_add(struct command_context *c, const json_t *args, json_t
     return with_password(c, args, account_add, error);
 }
 
-static int run_account_password(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)
+static int run_account_password(struct command_context *c, const json_t *args, json_t **data_r,
+                                struct buf *error)
 {
     (void)data_r;
     return with_password(c, args, account_password, error);
 }
 
-static int run_account_remove(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)
+static int run_account_remove(struct command_context *c, const json_t *args, json_t **data_r,
+                              struct buf *error)
 {
     (void)data_r;
     return account_exit(account_remove(c->auth, text_arg(args, "address"), error));
 }
 
-static int run_account_disable(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)
+static int run_account_disable(struct command_context *c, const json_t *args, json_t **data_r,
+                               struct buf *error)
 {
     (void)data_r;
     return account_exit(account_disable(c->auth, text_arg(args, "address"), true, error));
 }
 
-static int run_account_enable(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)
+static int run_account_enable(struct command_context *c, const json_t *args, json_t **data_r,
+                              struct buf *error)
 {
     (void)data_r;
     return account_exit(account_disable(c->auth, text_arg(args, "address"), false, error));
@@ -93,9 +105,10 @@ static int run_account_enable(struct command_context *c, const json_t *args, jso
 
 static void account_to_json(void *arg, const struct account_row *row)
 {
-    json_array_append_new(arg, json_pack("{s:o, s:b, s:o, s:o, s:i}", "address", text_json(row->address), "disabled", row->disabled,
-                                         "created", time_json(row->created_at), "password_changed", time_json(row->changed_at),
-                                         "old_passwords", (int)row->old_passwords));
+    json_array_append_new(arg, json_pack("{s:o, s:b, s:o, s:o, s:i}", "address", text_json(row->address),
+                                         "disabled", row->disabled, "created", time_json(row->created_at),
+                                         "password_changed", time_json(row->changed_at), "old_passwords",
+                                         (int)row->old_passwords));
 }
 
 static int run_account_list(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)
@@ -117,12 +130,14 @@ static void queue_to_json(void *arg, const struct queue_row *row)
     for (size_t i = 0; i < row->recipient_count; i++) {
         const struct queue_recipient *r = &row->recipients[i];
         json_array_append_new(recipients,
-                              json_pack("{s:o, s:s, s:i, s:o, s:o}", "address", text_json(r->address), "state", r->state, "attempts",
-                                        (int)r->attempts, "next_attempt", time_json(r->next_at), "last_answer", text_json(r->last_answer)));
+                              json_pack("{s:o, s:s, s:i, s:o, s:o}", "address", text_json(r->address),
+                                        "state", r->state, "attempts", (int)r->attempts, "next_attempt",
+                                        time_json(r->next_at), "last_answer", text_json(r->last_answer)));
     }
-    json_array_append_new(arg, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", row->id, "sender", text_json(row->sender), "account",
-                                         text_json(row->account), "client", text_json(row->client), "size", count_json(row->size),
-                                         "queued", time_json(row->queued_at), "recipients", recipients));
+    json_array_append_new(arg, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", row->id, "sender",
+                                         text_json(row->sender), "account", text_json(row->account), "client",
+                                         text_json(row->client), "size", count_json(row->size), "queued",
+                                         time_json(row->queued_at), "recipients", recipients));
 }
 
 static int list_queue(struct command_context *c, const char *id, json_t **data_r, struct buf *error)
@@ -147,7 +162,8 @@ static int run_queue_show(struct command_context *c, const json_t *args, json_t 
     return code;
 }
 
-static int act(struct command_context *c, const json_t *args, enum queue_action action, json_t **data_r, struct buf *error)
+static int act(struct command_context *c, const json_t *args, enum queue_action action, json_t **data_r,
+               struct buf *error)
 {
     const char *id = text_arg(args, "id");
     bool all = json_is_true(json_object_get(args, "all"));
@@ -188,26 +204,29 @@ static json_t *counts_json(struct journal *journal)
     for (unsigned i = 1; i < CAUSE_COUNT; i++)
         if (counts.by_cause[i] > 0)
             json_object_set_new(causes, cause_get(i)->id, count_json(counts.by_cause[i]));
-    return json_pack("{s:o, s:o, s:o, s:o}", "events", events, "causes", causes, "lost_lines", count_json(counts.lost_lines),
-                     "lost_history", count_json(counts.lost_history));
+    return json_pack("{s:o, s:o, s:o, s:o}", "events", events, "causes", causes, "lost_lines",
+                     count_json(counts.lost_lines), "lost_history", count_json(counts.lost_history));
 }
 
 static json_t *queue_json(struct spool *spool)
 {
-    static const char *const STATES[] = {[SPOOL_OK] = "ok", [SPOOL_FULL] = "disk full", [SPOOL_BROKEN] = "broken"};
+    static const char *const STATES[] = {
+        [SPOOL_OK] = "ok", [SPOOL_FULL] = "disk full", [SPOOL_BROKEN] = "broken"};
     struct spool_stats stats;
     spool_stats(spool, &stats);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "state", STATES[stats.state], "messages", count_json(stats.messages), "recipients",
-                     count_json(stats.recipients), "bytes", count_json(stats.bytes), "commits", count_json(stats.commits),
-                     "committed_messages", count_json(stats.committed_messages));
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "state", STATES[stats.state], "messages",
+                     count_json(stats.messages), "recipients", count_json(stats.recipients), "bytes",
+                     count_json(stats.bytes), "commits", count_json(stats.commits), "committed_messages",
+                     count_json(stats.committed_messages));
 }
 
 static json_t *logins_json(struct auth *auth)
 {
     struct auth_stats stats;
     auth_stats(auth, &stats);
-    return json_pack("{s:o, s:o, s:o, s:o}", "hashes", count_json(stats.hashes), "cache_hits", count_json(stats.cache_hits), "waiting",
-                     count_json(stats.waiting), "turned_away", count_json(stats.busy));
+    return json_pack("{s:o, s:o, s:o, s:o}", "hashes", count_json(stats.hashes), "cache_hits",
+                     count_json(stats.cache_hits), "waiting", count_json(stats.waiting), "turned_away",
+                     count_json(stats.busy));
 }
 
 static int run_status(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)
@@ -218,10 +237,11 @@ static int run_status(struct command_context *c, const json_t *args, json_t **da
         return EXIT_NO_SERVER;
     }
     const struct settings *settings = settings_cell_get(c->settings);
-    *data_r = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GP_VERSION, "pid", (int)getpid(), "since",
-                        time_json(c->started_at), "settings", text_json(settings->path), "connections",
-                        count_json(smtp_connections(c->smtp)), "queue", queue_json(c->spool), "logins", logins_json(c->auth), "counts",
-                        counts_json(c->journal));
+    *data_r =
+        json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "version", GP_VERSION, "pid", (int)getpid(),
+                  "since", time_json(c->started_at), "settings", text_json(settings->path), "connections",
+                  count_json(smtp_connections(c->smtp)), "queue", queue_json(c->spool), "logins",
+                  logins_json(c->auth), "counts", counts_json(c->journal));
     settings_release(&settings);
     return EXIT_DONE;
 }
@@ -272,13 +292,15 @@ static bool have(struct command_context *c, enum need need, struct buf *error)
     return (need != NEED_AUTH || c->auth != NULL) && (need != NEED_SPOOL || c->spool != NULL);
 }
 
-int command_run(struct command_context *context, const char *name, const json_t *args, json_t **data_r, struct buf *error)
+int command_run(struct command_context *context, const char *name, const json_t *args, json_t **data_r,
+                struct buf *error)
 {
     *data_r = NULL;
     for (size_t i = 0; i < COUNT_OF(COMMANDS); i++) {
         if (strcmp(COMMANDS[i].name, name) != 0)
             continue;
-        return have(context, COMMANDS[i].need, error) ? COMMANDS[i].run(context, args, data_r, error) : EXIT_TRY_AGAIN;
+        return have(context, COMMANDS[i].need, error) ? COMMANDS[i].run(context, args, data_r, error)
+                                                      : EXIT_TRY_AGAIN;
     }
     buf_printf(error, "the server knows no command %s (is it older than this program?)", name);
     return EXIT_USAGE;
@@ -306,7 +328,8 @@ int data_dir_lock(const char *data_dir, uint64_t wait_ms, struct buf *error)
     if (fd < 0 || !lock_in_time(fd, wait_ms)) {
         int why = errno;
         bool held = fd >= 0 && why == EWOULDBLOCK;
-        buf_printf(error, "%s: %s", buf_str(&path), held ? "another gatepost is at work on this data_dir" : strerror(why));
+        buf_printf(error, "%s: %s", buf_str(&path),
+                   held ? "another gatepost is at work on this data_dir" : strerror(why));
         fd_close(&fd);
         errno = why;
     }

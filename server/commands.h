@@ -25,8 +25,8 @@ struct command_context {
 };
 
 /*
- * Takes data_dir's lock, so that no two programs work on its files; waits at most wait_ms for one that holds it. The descriptor, or -1 with
- * a text (errno EWOULDBLOCK: another has it).
+ * Takes data_dir's lock, so that no two programs work on its files; waits at most wait_ms for one that holds
+ * it. The descriptor, or -1 with a text (errno EWOULDBLOCK: another has it).
  */
 int data_dir_lock(const char *data_dir, uint64_t wait_ms, struct buf *error);
 

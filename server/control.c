@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control socket: one JSON object and a line end to the server, one back: {"command","args"} and {"exit","error","data"}. Mode 0600:
- * root and the server's own user only.
+ * The control socket: one JSON object and a line end to the server, one back: {"command","args"} and
+ * {"exit","error","data"}. Mode 0600: root and the server's own user only.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,8 +17,8 @@
 enum {
     REQUEST_MAX = 65536,
     ANSWER_MAX = 256 << 20,
-    REQUEST_S = 5,   /* for a request to come in whole, and for an answer to be taken */
-    ANSWER_S = 60,   /* for the server to answer */
+    REQUEST_S = 5, /* for a request to come in whole, and for an answer to be taken */
+    ANSWER_S = 60, /* for the server to answer */
     TEXT_MAX = 8192,
 };
 
@@ -76,7 +76,8 @@ static json_t *answer(struct control *control, const char *text, size_t n)
         buf_add_str(&error, "not a request");
     else
         code = command_run(control->context, name, json_object_get(request, "args"), &data, &error);
-    json_t *reply = json_pack("{s:i, s:s%, s:o?}", "exit", code, "error", buf_str(&error), error.len, "data", data);
+    json_t *reply =
+        json_pack("{s:i, s:s%, s:o?}", "exit", code, "error", buf_str(&error), error.len, "data", data);
     if (reply == NULL) /* a text that is not UTF-8 */
         reply = json_pack("{s:i, s:s}", "exit", code, "error", "failed, with a text that cannot be shown");
     buf_free(&error);
@@ -118,7 +119,8 @@ static bool fill_address(const char *path, struct sockaddr_un *address, struct b
 {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address->sun_path) {
-        buf_printf(error, "control.socket: %s is longer than the system allows (%zu bytes)", path, sizeof address->sun_path - 1);
+        buf_printf(error, "control.socket: %s is longer than the system allows (%zu bytes)", path,
+                   sizeof address->sun_path - 1);
         return false;
     }
     memcpy(address->sun_path, path, strlen(path) + 1);
@@ -148,7 +150,8 @@ struct control *control_start(const char *path, struct command_context *context,
     if (fd < 0)
         return NULL;
     struct control *control = xcalloc(1, sizeof *control);
-    *control = (struct control){.socket = fd, .stop = eventfd(0, EFD_CLOEXEC), .path = xstrdup(path), .context = context};
+    *control = (struct control){
+        .socket = fd, .stop = eventfd(0, EFD_CLOEXEC), .path = xstrdup(path), .context = context};
     if (control->stop < 0 || pthread_create(&control->thread, NULL, thread_main, control) != 0) {
         buf_add_str(error, "control.socket: no thread for it");
         fd_close(&control->socket);

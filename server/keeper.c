@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keeper: root's part. Opens what only root may open, starts the worker and starts it again when it dies. From the worker it takes
- * fixed-size messages only, of which it knows two.
+ * The keeper: root's part. Opens what only root may open, starts the worker and starts it again when it dies.
+ * From the worker it takes fixed-size messages only, of which it knows two.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -19,10 +18,10 @@
 
 enum {
     ERROR_MAX = 8192,
-    FIRST_WAIT_MS = 100,   /* before a worker that died is started again; doubled while it goes on dying */
+    FIRST_WAIT_MS = 100, /* before a worker that died is started again; doubled while it goes on dying */
     LONGEST_WAIT_MS = 5000,
-    STEADY_MS = 10000,     /* a worker that lived so long is steady */
-    END_EXTRA_MS = 10000,  /* beyond limit.drain, before the worker is killed */
+    STEADY_MS = 10000,    /* a worker that lived so long is steady */
+    END_EXTRA_MS = 10000, /* beyond limit.drain, before the worker is killed */
     WORKER_FD = 3,
 };
 
@@ -35,27 +34,10 @@ struct keeper {
     pid_t worker;                    /* 0: none */
     bool ready, ever_ready, ending;
     uint64_t started_ms, wait_ms;
-    uint64_t start_at_ms;            /* when the next worker is due; 0: not */
+    uint64_t start_at_ms; /* when the next worker is due; 0: not */
     uint64_t kill_at_ms;
     int exit_code;
 };
-
-bool host_name(const struct settings *settings, char *out, size_t size)
-{
-    snprintf(out, size, "%s", settings->hostname);
-    if (out[0] != '\0')
-        return true;
-    if (gethostname(out, size) != 0)
-        return false;
-    out[size - 1] = '\0';
-    struct addrinfo hints = {.ai_flags = AI_CANONNAME}, *list = NULL;
-    if (strchr(out, '.') == NULL && getaddrinfo(out, NULL, &hints, &list) == 0) {
-        if (list->ai_canonname != NULL && strchr(list->ai_canonname, '.') != NULL)
-            snprintf(out, size, "%s", list->ai_canonname);
-        freeaddrinfo(list);
-    }
-    return out[0] != '\0';
-}
 
 /* ---- starting the worker ---- */
 
@@ -83,7 +65,8 @@ static void become_worker(struct keeper *k, int socket)
     _exit(complain(buf_str(&error), EXIT_SETTINGS));
 }
 
-/* Opens the files anew and sends them; settings with mistakes are sent, too: the worker says what is wrong with them. */
+/* Opens the files anew and sends them; settings with mistakes are sent, too: the worker says what is wrong
+ * with them. */
 static void send_files(struct keeper *k, bool listeners)
 {
     struct buf ignored = BUF_INIT(ERROR_MAX);
@@ -149,8 +132,8 @@ static void worker_ended(struct keeper *k, int status)
         return;
     }
     if (WIFSIGNALED(status))
-        fprintf(stderr, "gatepost: the worker was killed by signal %d (%s); it is started again\n", WTERMSIG(status),
-                strsignal(WTERMSIG(status)));
+        fprintf(stderr, "gatepost: the worker was killed by signal %d (%s); it is started again\n",
+                WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         fprintf(stderr, "gatepost: the worker ended with status %d; it is started again\n", code);
     plan_restart(k);
@@ -265,7 +248,8 @@ static bool prepare_log(const struct settings *settings, struct buf *error)
 static int run_keeper(const char *settings_path, const struct settings *settings)
 {
     struct buf error = BUF_INIT(ERROR_MAX);
-    struct keeper k = {.settings_path = settings_path, .settings = settings, .socket = -1, .exit_code = EXIT_SYSTEM};
+    struct keeper k = {
+        .settings_path = settings_path, .settings = settings, .socket = -1, .exit_code = EXIT_SYSTEM};
     supplies_init(&k.supplies);
     if (!prepare_data_dir(settings, &error) || !prepare_log(settings, &error)) {
         k.exit_code = complain(buf_str(&error), EXIT_SETTINGS);
@@ -293,7 +277,8 @@ int server_run(const char *settings_path)
     if (settings == NULL)
         fprintf(stderr, "%s\n", buf_str(&error));
     else
-        code = geteuid() == 0 ? run_keeper(settings_path, settings) : server_run_single(settings_path, settings);
+        code =
+            geteuid() == 0 ? run_keeper(settings_path, settings) : server_run_single(settings_path, settings);
     settings_release(&settings);
     buf_free(&error);
     return code;

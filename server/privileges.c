@@ -13,7 +13,9 @@ static const struct passwd *find_user(const char *user, struct buf *error)
 {
     const struct passwd *pw = getpwnam(user);
     if (pw == NULL)
-        buf_printf(error, "user: there is no system user \"%s\" (make one: useradd --system --no-create-home %s)", user, user);
+        buf_printf(error,
+                   "user: there is no system user \"%s\" (make one: useradd --system --no-create-home %s)",
+                   user, user);
     else if (pw->pw_uid == 0)
         buf_printf(error, "user: \"%s\" is root; the worker must be an ordinary user", user);
     return pw != NULL && pw->pw_uid != 0 ? pw : NULL;
@@ -52,7 +54,8 @@ bool prepare_data_dir(const struct settings *settings, struct buf *error)
     if (pw == NULL)
         return false;
     if (missing && chown(settings->data_dir, pw->pw_uid, pw->pw_gid) != 0) {
-        buf_printf(error, "data_dir: cannot give %s to %s: %s", settings->data_dir, settings->user, strerror(errno));
+        buf_printf(error, "data_dir: cannot give %s to %s: %s", settings->data_dir, settings->user,
+                   strerror(errno));
         return false;
     }
     return true;

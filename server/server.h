@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: the processes. Started as root: the keeper (root, one thread, reads nothing from the network) and the worker (the setting
- * `user`, no capabilities), joined by a socketpair. Started by an ordinary user: one process. Also the control socket by which
- * commands reach a running server, and the commands themselves.
+ * server: the processes. Started as root: the keeper (root, one thread, reads nothing from the network) and
+ * the worker (the setting `user`, no capabilities), joined by a socketpair. Started by an ordinary user: one
+ * process. Also the control socket by which commands reach a running server, and the commands themselves.
  */
 #ifndef GP_SERVER_H
 #define GP_SERVER_H
@@ -38,12 +38,15 @@ const char *control_path(const struct settings *settings, struct buf *out);
 /* ---- commands: the same whether the server runs them or, without one, the command line itself ---- */
 struct command_context; /* what they work with */
 /*
- * Runs the command of that name ("queue.list") with its arguments (an object, may be NULL). Returns the exit code; *data_r is the answer
- * (caller releases; NULL when there is none), error the text for people when it failed.
+ * Runs the command of that name ("queue.list") with its arguments (an object, may be NULL). Returns the exit
+ * code; *data_r is the answer (caller releases; NULL when there is none), error the text for people when it
+ * failed.
  */
-int command_run(struct command_context *context, const char *name, const json_t *args, json_t **data_r, struct buf *error);
-/* A context on the files of a server that does not run: takes the lock of data_dir. NULL with text and exit code when it cannot
-   (EXIT_TRY_AGAIN: another program has the lock, and may be a server that does not answer yet). */
+int command_run(struct command_context *context, const char *name, const json_t *args, json_t **data_r,
+                struct buf *error);
+/* A context on the files of a server that does not run: takes the lock of data_dir. NULL with text and exit
+   code when it cannot (EXIT_TRY_AGAIN: another program has the lock, and may be a server that does not answer
+   yet). */
 struct command_context *command_context_open(const struct settings *settings, int *exit_r, struct buf *error);
 void command_context_close(struct command_context **context);
 

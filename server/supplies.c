@@ -116,7 +116,8 @@ int supplies_send(int socket, const struct supplies *s)
     for (uint32_t i = 0; i < SUPPLY_FILES && r == 0; i++)
         r = supply_send(socket, i, (uint32_t)s->errors[i], 0, s->files[i]);
     for (size_t i = 0; i < s->listener_count && r == 0; i++)
-        r = supply_send(socket, SUPPLY_LISTENER, s->listeners[i].kind, s->listeners[i].loop, s->listeners[i].fd);
+        r = supply_send(socket, SUPPLY_LISTENER, s->listeners[i].kind, s->listeners[i].loop,
+                        s->listeners[i].fd);
     return r == 0 ? supply_send(socket, SUPPLY_COMPLETE, 0, 0, -1) : r;
 }
 
@@ -124,7 +125,8 @@ static int take_fd(struct msghdr *header)
 {
     int fd = -1;
     struct cmsghdr *c = CMSG_FIRSTHDR(header);
-    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof fd))
         memcpy(&fd, CMSG_DATA(c), sizeof fd);
     return fd;
 }
@@ -154,8 +156,10 @@ int supply_receive(int socket, struct supplies *s, enum supply_kind *kind_r)
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control = {0};
-    struct msghdr header = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr header = {.msg_iov = &iov,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = sizeof control.bytes};
     ssize_t n = 0;
     do {
         n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);

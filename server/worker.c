@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker: builds the server out of its supplies, and runs it until a signal ends it. It is a process of its own below the keeper, or,
- * started by an ordinary user, the only one; then it supplies itself.
+ * The worker: builds the server out of its supplies, and runs it until a signal ends it. It is a process of
+ * its own below the keeper, or, started by an ordinary user, the only one; then it supplies itself.
  */
 #include <errno.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -55,25 +56,29 @@ static void say(struct worker *w, enum event_type type, const char *text)
     journal_write(w->journal, &event);
 }
 
-static bool read_supply(const struct supplies *s, enum supply_kind kind, const char *setting, const char *path, struct buf *out,
-                        struct buf *error)
+static bool read_supply(const struct supplies *s, enum supply_kind kind, const char *setting,
+                        const char *path, struct buf *out, struct buf *error)
 {
-    int r = s->files[kind] < 0 ? -(s->errors[kind] != 0 ? s->errors[kind] : ENOENT) : file_read_fd(s->files[kind], PEM_MAX, out);
+    int r = s->files[kind] < 0 ? -(s->errors[kind] != 0 ? s->errors[kind] : ENOENT)
+                               : file_read_fd(s->files[kind], PEM_MAX, out);
     if (r != 0)
         buf_printf(error, "%s: %s cannot be read: %s", setting, path, strerror(-r));
     return r == 0;
 }
 
 /* NULL with *error: bad; NULL without: none is set. *warning may get a text. */
-static struct tls_policy *make_policy(const struct supplies *s, const struct settings *settings, struct buf *error, struct buf *warning)
+static struct tls_policy *make_policy(const struct supplies *s, const struct settings *settings,
+                                      struct buf *error, struct buf *warning)
 {
     struct buf certificate = BUF_INIT(PEM_MAX), key = BUF_INIT(PEM_MAX);
     struct tls_policy *policy = NULL;
     if (settings->tls_certificate[0] != '\0' &&
-        read_supply(s, SUPPLY_CERTIFICATE, "tls.certificate", settings->tls_certificate, &certificate, error) &&
+        read_supply(s, SUPPLY_CERTIFICATE, "tls.certificate", settings->tls_certificate, &certificate,
+                    error) &&
         read_supply(s, SUPPLY_KEY, "tls.key", settings->tls_key, &key, error)) {
         struct buf text = BUF_INIT(ERROR_MAX);
-        policy = tls_policy_make(settings, span_from(buf_str(&certificate), certificate.len), span_from(buf_str(&key), key.len), &text);
+        policy = tls_policy_make(settings, span_from(buf_str(&certificate), certificate.len),
+                                 span_from(buf_str(&key), key.len), &text);
         buf_add_str(policy != NULL ? warning : error, buf_str(&text));
         buf_free(&text);
     }
@@ -116,11 +121,13 @@ static void tell_restart(struct worker *w, const struct settings *next)
 static void apply(struct worker *w)
 {
     struct buf error = BUF_INIT(ERROR_MAX), text = BUF_INIT(ERROR_MAX), warning = BUF_INIT(ERROR_MAX);
-    const struct settings *next = w->supplies.files[SUPPLY_SETTINGS] < 0
-                                      ? NULL
-                                      : settings_load_fd(w->supplies.files[SUPPLY_SETTINGS], w->settings_path, &error);
+    const struct settings *next =
+        w->supplies.files[SUPPLY_SETTINGS] < 0
+            ? NULL
+            : settings_load_fd(w->supplies.files[SUPPLY_SETTINGS], w->settings_path, &error);
     if (next == NULL) {
-        buf_printf(&text, "not reloaded, the old settings stay in force: %s", error.len > 0 ? buf_str(&error) : "the file cannot be opened");
+        buf_printf(&text, "not reloaded, the old settings stay in force: %s",
+                   error.len > 0 ? buf_str(&error) : "the file cannot be opened");
         say(w, EVENT_SETTINGS, buf_str(&text));
     } else {
         struct tls_policy *policy = make_policy(&w->supplies, next, &error, &warning);
@@ -248,10 +255,12 @@ static bool build_loop(struct worker *w)
     return true;
 }
 
-static bool build_rooms(struct worker *w, const struct settings *settings, struct tls_policy *policy, struct buf *error)
+static bool build_rooms(struct worker *w, const struct settings *settings, struct tls_policy *policy,
+                        struct buf *error)
 {
     w->lock = data_dir_lock(settings->data_dir, LOCK_WAIT_MS, error);
-    if (w->lock < 0 || (w->journal = journal_open(w->settings, error)) == NULL || (w->auth = auth_open(w->settings, error)) == NULL ||
+    if (w->lock < 0 || (w->journal = journal_open(w->settings, error)) == NULL ||
+        (w->auth = auth_open(w->settings, error)) == NULL ||
         (w->spool = spool_open(w->settings, error)) == NULL) {
         tls_policy_release(&policy);
         return false;
@@ -281,8 +290,15 @@ static bool build_rooms(struct worker *w, const struct settings *settings, struc
 static bool build_control(struct worker *w, const struct settings *settings, struct buf *error)
 {
     struct buf path = BUF_INIT(4096);
-    w->commands = (struct command_context){.settings = w->settings, .auth = w->auth, .spool = w->spool, .journal = w->journal,
-                                           .smtp = w->smtp, .started_at = clock_wall(), .reload = ask_reload, .arg = w, .lock = -1};
+    w->commands = (struct command_context){.settings = w->settings,
+                                           .auth = w->auth,
+                                           .spool = w->spool,
+                                           .journal = w->journal,
+                                           .smtp = w->smtp,
+                                           .started_at = clock_wall(),
+                                           .reload = ask_reload,
+                                           .arg = w,
+                                           .lock = -1};
     w->control = control_start(control_path(settings, &path), &w->commands, error);
     buf_free(&path);
     return w->control != NULL;
@@ -311,11 +327,13 @@ static void take_down(struct worker *w)
 static void tell_started(struct worker *w, const struct settings *settings, const struct buf *warning)
 {
     struct buf text = BUF_INIT(ERROR_MAX);
-    const struct setting_list *lists[] = {&settings->listen_smtp, &settings->listen_submission, &settings->listen_submissions};
+    const struct setting_list *lists[] = {&settings->listen_smtp, &settings->listen_submission,
+                                          &settings->listen_submissions};
     buf_printf(&text, "gatepost %s started, pid %d", GP_VERSION, (int)getpid());
     for (unsigned kind = 0; kind < COUNT_OF(lists); kind++)
         for (size_t i = 0; i < lists[kind]->n; i++)
-            buf_printf(&text, "%s %s on %s", kind == 0 && i == 0 ? ":" : ",", listener_kind_name(kind), lists[kind]->items[i]);
+            buf_printf(&text, "%s %s on %s", kind == 0 && i == 0 ? ":" : ",", listener_kind_name(kind),
+                       lists[kind]->items[i]);
     say(w, EVENT_STARTED, buf_str(&text));
     if (warning->len > 0)
         say(w, EVENT_WARNING, buf_str(warning));
@@ -336,6 +354,24 @@ static void quiet_process(void)
     }
 }
 
+/* The setting, or the system's full host name. False when there is none. */
+static bool host_name(const struct settings *settings, char *out, size_t size)
+{
+    snprintf(out, size, "%s", settings->hostname);
+    if (out[0] != '\0')
+        return true;
+    if (gethostname(out, size) != 0)
+        return false;
+    out[size - 1] = '\0';
+    struct addrinfo hints = {.ai_flags = AI_CANONNAME}, *list = NULL;
+    if (strchr(out, '.') == NULL && getaddrinfo(out, NULL, &hints, &list) == 0) {
+        if (list->ai_canonname != NULL && strchr(list->ai_canonname, '.') != NULL)
+            snprintf(out, size, "%s", list->ai_canonname);
+        freeaddrinfo(list);
+    }
+    return out[0] != '\0';
+}
+
 static int fail(const char *text, int code)
 {
     fprintf(stderr, "gatepost: %s\n", text);
@@ -353,8 +389,8 @@ static int work(struct worker *w, const struct settings *settings)
     if (error.len > 0)
         code = EXIT_SETTINGS;
     w->settings = settings_cell_make(settings_hold(settings));
-    bool ok = error.len == 0 && build_rooms(w, settings, policy, &error) && build_loop(w) && build_control(w, settings, &error) &&
-              smtp_start(w->smtp) == 0;
+    bool ok = error.len == 0 && build_rooms(w, settings, policy, &error) && build_loop(w) &&
+              build_control(w, settings, &error) && smtp_start(w->smtp) == 0;
     if (ok) {
         hand_password(w);
         supplies_close(&w->supplies);
@@ -384,7 +420,8 @@ int server_run_worker(const char *settings_path)
         r = supply_receive(w.keeper, &w.supplies, &kind);
     if (r != 1)
         return fail("worker is started by `gatepost serve`, not by hand", EXIT_USAGE);
-    const struct settings *settings = settings_load_fd(w.supplies.files[SUPPLY_SETTINGS], settings_path, &error);
+    const struct settings *settings =
+        settings_load_fd(w.supplies.files[SUPPLY_SETTINGS], settings_path, &error);
     int code = settings != NULL ? work(&w, settings) : fail(buf_str(&error), EXIT_SETTINGS);
     settings_release(&settings);
     buf_free(&error);
@@ -399,7 +436,8 @@ int server_run_single(const char *settings_path, const struct settings *settings
     supplies_init(&w.supplies);
     supplies_open_files(&w.supplies, settings, settings_path);
     int code = EXIT_SYSTEM;
-    if (prepare_data_dir(settings, &error) && supplies_listen(&w.supplies, settings, supplies_loops(settings), &error))
+    if (prepare_data_dir(settings, &error) &&
+        supplies_listen(&w.supplies, settings, supplies_loops(settings), &error))
         code = work(&w, settings);
     else
         fail(buf_str(&error), code);

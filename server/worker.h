@@ -7,7 +7,5 @@
 
 /* The one process of an ordinary user's server. */
 int server_run_single(const char *settings_path, const struct settings *settings);
-/* The server's own name: the setting, or the system's full host name. False when there is none. */
-bool host_name(const struct settings *settings, char *out, size_t size);
 
 #endif
