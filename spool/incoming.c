@@ -217,11 +217,13 @@ void spool_in_abort(struct spool_in **in)
     if (it == NULL)
         return;
     *in = NULL;
-    pthread_mutex_lock(&it->spool->writer.lock);
+    struct spool *spool = it->spool;
+    bool committed = it->committed;
+    pthread_mutex_lock(&spool->writer.lock);
     it->abandoned = true;
-    pthread_mutex_unlock(&it->spool->writer.lock);
-    if (it->committed)
-        return; /* whoever has it lets go of it */
+    pthread_mutex_unlock(&spool->writer.lock);
+    if (committed)
+        return; /* whoever has it lets go of it, and may have done so by now */
     if (it->body != NULL)
         body_drop(it); /* so does the thread */
     else
