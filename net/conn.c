@@ -53,7 +53,8 @@ struct conn {
     enum conn_state state;
     enum conn_end end;
     bool paused, in_callback, posted, failed, aborted;
-    bool again; /* what is kept is to be shown again, before anything is read */
+    bool
+        again; /* reading had to stop: what is kept is to be shown again, and what OpenSSL holds to be read */
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -178,8 +179,10 @@ static void flush(struct conn *c)
         enum stream_step step =
             stream_write(&c->stream, c->unsent.data + c->sent, c->unsent.len - c->sent, &done);
         c->sent += done;
-        if (step == STREAM_BLOCKED)
+        if (step == STREAM_BLOCKED) {
+            c->again = true; /* nothing is read until it is sent */
             return;
+        }
         c->failed = step == STREAM_FAILED;
     }
     buf_free(&c->unsent); /* an idle connection keeps no buffer */
@@ -408,7 +411,7 @@ static void go_on(struct conn *c)
         begin_handshake(c);
     else if (c->unsent.len == 0 && c->state == CONN_CLOSING)
         linger(c);
-    if (may_read(c) && c->again && c->unused.len > 0)
+    if (may_read(c) && c->again && (c->unused.len > 0 || stream_pending(&c->stream)))
         post(c);
     if (c->state != CONN_ENDED)
         ask_more(c);

@@ -15,13 +15,14 @@ struct tls_policy {
 
 /* ---- what the client offered ---- */
 
-/* Where an SSL keeps its offer: OpenSSL hands out the slot, once a process. */
-static int offer_slot = -1;
-static CRYPTO_ONCE offer_once = CRYPTO_ONCE_STATIC_INIT;
+/* Where an SSL keeps its offer and its count of idle records: OpenSSL hands out the slots, once a process. */
+static int offer_slot = -1, count_slot = -1;
+static CRYPTO_ONCE slots_once = CRYPTO_ONCE_STATIC_INIT;
 
-static void make_offer_slot(void)
+static void make_slots(void)
 {
     offer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    count_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
 struct word_list {
@@ -119,6 +120,29 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
+/* ---- records that carry no data ---- */
+
+/*
+ * A handshake takes a handful, and a client that changes its keys (RFC 8446, section 4.6.3) does so after
+ * gigabytes. OpenSSL answers each one within a single read for as long as they come, and the loop's other
+ * connections would wait.
+ */
+enum { IDLE_RECORDS_MAX = 200 };
+
+static void on_record(int written, int version, int type, const void *data, size_t n, SSL *ssl, void *arg)
+{
+    (void)version;
+    (void)arg;
+    const unsigned char *p = data; /* its first byte is a content type */
+    bool head = type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE;
+    if (written || !head || n == 0 || p[0] == SSL3_RT_APPLICATION_DATA)
+        return;
+    uintptr_t count = (uintptr_t)SSL_get_ex_data(ssl, count_slot) + 1;
+    SSL_set_ex_data(ssl, count_slot, (void *)count);
+    if (count == IDLE_RECORDS_MAX)
+        shutdown(SSL_get_fd(ssl), SHUT_RDWR);
+}
+
 /* ---- policy ---- */
 
 static const int MIN_VERSIONS[] = {TLS1_2_VERSION, TLS1_3_VERSION, TLS1_1_VERSION,
@@ -194,7 +218,7 @@ static bool use_versions(SSL_CTX *ctx, const struct settings *s, struct buf *err
 struct tls_policy *tls_policy_make(const struct settings *settings, struct span certificate, struct span key,
                                    struct buf *error)
 {
-    CRYPTO_THREAD_run_once(&offer_once, make_offer_slot);
+    CRYPTO_THREAD_run_once(&slots_once, make_slots);
     ERR_clear_error();
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL) {
@@ -203,14 +227,13 @@ struct tls_policy *tls_policy_make(const struct settings *settings, struct span 
     }
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_clear_mode(
-        ctx, SSL_MODE_AUTO_RETRY); /* one read, one record: key updates without end hold up nobody else */
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_read_ahead(ctx, 1); /* header and content of a record in one system call */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory here */
     SSL_CTX_set_num_tickets(ctx, 1); /* a mail program resumes at most one connection */
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
+    SSL_CTX_set_msg_callback(ctx, on_record);
     if (!use_versions(ctx, settings, error) || !use_certificate(ctx, certificate, error) ||
         !use_key(ctx, key, error)) {
         SSL_CTX_free(ctx);
