@@ -182,12 +182,12 @@ static void on_tls_ready(void *arg)
 {
     struct session *s = arg;
     session_forget(s);
-    if (s->home->draining)
-        session_ready(s);
-    else if (s->listener == LISTENER_SUBMISSIONS)
+    if (s->listener == LISTENER_SUBMISSIONS)
         greet(s);
     else /* RFC 3207, section 4.2: no greeting; the client says EHLO again */
         session_enter(s, SESSION_COMMAND);
+    if (s->home->draining)
+        session_drain(s);
 }
 
 static void tls_failed(struct session *s)
@@ -235,7 +235,6 @@ static void on_closed(void *arg, enum conn_end end)
         session_journal_end(s, CAUSE_LOST_CONNECTION,
                             end == CONN_RESET ? "reset" : "closed by the client without QUIT");
     s->conn = NULL;
-    census_leave(s->home->smtp->census, &s->peer);
     if (s->state == SESSION_COMMIT || s->state == SESSION_CHECK)
         return; /* the answer comes all the same, is journaled, and frees the session then */
     session_free(s);
@@ -262,7 +261,6 @@ void session_open(struct smtp_loop *home, enum listener_kind kind, int fd, const
     home->sessions = s;
     s->conn = conn_open(home->loop, fd, &EVENTS, s);
     if (s->conn == NULL) {
-        census_leave(home->smtp->census, peer);
         session_free(s);
     } else if (kind == LISTENER_SUBMISSIONS) {
         session_enter(s, SESSION_AWAIT);
@@ -276,6 +274,7 @@ void session_free(struct session *s)
 {
     if (s->conn != NULL)
         return;
+    census_leave(s->home->smtp->census, &s->peer);
     *s->link = s->next;
     if (s->next != NULL)
         s->next->link = s->link;

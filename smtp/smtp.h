@@ -44,7 +44,8 @@ int smtp_start(struct smtp *smtp);
 /* Any thread: accepts nothing more, ends sessions that are between messages with 421, lets the others finish
  * theirs. */
 void smtp_drain(struct smtp *smtp);
-/* Any thread: connections that are open. */
+/* Any thread: connections that are open, and those of clients that left while a message or login of theirs
+ * was under way. */
 uint64_t smtp_connections(struct smtp *smtp);
 /*
  * Closes what is left, and waits until it is (2 s at most). Then auth and spool may be closed, whose last
