@@ -165,7 +165,8 @@ static void set_up(void)
 struct client {
     int fd;
     SSL *ssl;
-    bool deaf; /* what comes from now on is no plain reply */
+    bool speaks_tls; /* at the right moment */
+    bool deaf;       /* what comes from now on is no plain reply */
     struct buf line;
     struct reply reply;
 };
@@ -233,6 +234,8 @@ static void say(struct client *c, const uint8_t *data, size_t n)
 
 static void begin_tls(struct client *c)
 {
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    c->deaf = false;
     c->ssl = SSL_new(bench.client);
     SSL_set_fd(c->ssl, c->fd);
     for (int tries = 0; tries < 20 && SSL_connect(c->ssl) != 1; tries++) {
@@ -303,6 +306,8 @@ static void talk(struct client *c, uint8_t cut, const uint8_t *data, size_t size
     for (int pieces = 0; size > 0 && bench.home->sessions != NULL; pieces++) {
         size_t n = pieces < PIECES_MAX ? piece(cut, &seed, data, size) : size;
         say(c, data, n);
+        if (c->deaf && c->speaks_tls && c->ssl == NULL)
+            begin_tls(c);
         if (cut & 4)
             settle(c, cut & 8);
         data += n;
@@ -360,10 +365,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     settings_cell_set(bench.cell, settings_hold(bench.sets[(data[0] >> 2) & 1]));
     census_enter(bench.smtp->census, &peer, 10, 10);
     session_open(bench.home, kind, fds[0], &peer, &local);
-    if (data[0] & 8 && kind == LISTENER_SUBMISSIONS) {
-        fcntl(c.fd, F_SETFL, O_NONBLOCK);
+    c.speaks_tls = data[0] & 8;
+    if (c.speaks_tls && kind == LISTENER_SUBMISSIONS)
         begin_tls(&c);
-    }
     bool by_hand = size > 2 && (data[2] == 0x16 || data[2] >= 0x80); /* TLS: no replies to expect */
     c.deaf = kind == LISTENER_SUBMISSIONS && c.ssl == NULL && by_hand;
     talk(&c, data[1], data + 2, size - 2);
