@@ -125,7 +125,7 @@ int body_file_open(const struct store *store, const char *id, uint64_t *size_r)
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     int r = fd >= 0 ? fd : -errno;
     free(path);
-    struct stat st;
+    struct stat st = {0};
     if (fd >= 0 && fstat(fd, &st) != 0) {
         r = -errno;
         close(fd);
