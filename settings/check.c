@@ -120,6 +120,34 @@ static bool check_wait(struct span text, struct buf *why)
            refuse(why, "must have durations between 1s and 30d");
 }
 
+static bool check_block_for(struct span text, struct buf *why)
+{
+    enum { BLOCK_MIN = 1, BLOCK_MAX = 366 * 86400 };
+    uint64_t seconds = 0;
+    return span_equal(text, "forever") ||
+           (parse_duration(text, &seconds) && seconds >= BLOCK_MIN && seconds <= BLOCK_MAX) ||
+           refuse(why, "must be a duration between 1s and 366d, such as 1h, or forever");
+}
+
+static bool is_network(struct span text)
+{
+    struct addr address;
+    unsigned bits;
+    return settings_parse_network(text, &address, &bits);
+}
+
+static bool check_allow(struct span text, struct buf *why)
+{
+    return is_network(text) || domain_valid(text) ||
+           refuse(why, "must have addresses, networks such as 192.0.2.0/24, or host names");
+}
+
+static bool check_never(struct span text, struct buf *why)
+{
+    return span_equal(text, "loopback") || span_equal(text, "own") || is_network(text) ||
+           refuse(why, "must have addresses, networks such as 192.0.2.0/24, or the words loopback and own");
+}
+
 static const struct {
     bool (*check)(struct span text, struct buf *why);
     bool may_be_empty;
@@ -130,6 +158,9 @@ static const struct {
     [ROW_listen_smtp] = {check_listen, true},
     [ROW_listen_submission] = {check_listen, true},
     [ROW_listen_submissions] = {check_listen, true},
+    [ROW_guard_block_for] = {check_block_for, false},
+    [ROW_guard_allow] = {check_allow, true},
+    [ROW_guard_never] = {check_never, true},
     [ROW_local_domains] = {check_domain, true},
     [ROW_local_delivery] = {check_delivery, false},
     [ROW_local_postmaster] = {check_address, true},

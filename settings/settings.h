@@ -62,6 +62,13 @@ bool settings_parse_listen(const char *text, char host_r[64], uint16_t *port_r);
  * be there. */
 bool settings_parse_host(struct span text, uint16_t fallback_port, char host_r[256], uint16_t *port_r);
 
+/*
+ * "192.0.2.7", "192.0.2.0/24", "2001:db8::/32" (or IPv4 in its IPv6 form), as in guard.allow: the address
+ * with all bits behind the network's cleared, and how many bits count (0 to 32, 0 to 128). False, and nothing
+ * written, when text is none of these.
+ */
+bool settings_parse_network(struct span text, struct addr *address_r, unsigned *bits_r);
+
 /* ---- what the command line needs of the table ---- */
 enum setting_when { WHEN_RELOAD, WHEN_RESTART };
 struct setting_info {

@@ -89,7 +89,7 @@ static void every_row_is_complete(void **state)
         assert_string_equal(info->name, SETTING_ROWS[i].name);
         assert_int_equal(settings_find(info->name, NULL), (int)i);
         for (const char *c = info->name; *c != '\0'; c++)
-            assert_true((*c >= 'a' && *c <= 'z') || *c == '_' || *c == '.');
+            assert_true((*c >= 'a' && *c <= 'z') || ascii_is_digit(*c) || *c == '_' || *c == '.');
     }
 }
 
@@ -219,6 +219,15 @@ static void every_mistake_has_its_line(void **state)
         {"relay.smarthost = smtp.example.com:99999",
          "f:1: relay.smarthost must be HOST or HOST:PORT, such as smtp.example.com:587, not "
          "\"smtp.example.com:99999\""},
+        {"guard.block_for = 0s",
+         "f:1: guard.block_for must be a duration between 1s and 366d, such as 1h, or "
+         "forever, not \"0s\""},
+        {"guard.allow = 192.0.2.0/24 a.example 192.0.2.1/33",
+         "f:1: guard.allow must have addresses, networks such as 192.0.2.0/24, or host names, not "
+         "\"192.0.2.1/33\""},
+        {"guard.never = own, everything",
+         "f:1: guard.never must have addresses, networks such as 192.0.2.0/24, "
+         "or the words loopback and own, not \"everything\""},
         {"x\177y = 1", "f:1: the line has a control character"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -386,6 +395,61 @@ static void forms_of_delivery_and_addresses(void **state)
         assert_true(rows[i].ok == (why.len == 0));
         buf_free(&why);
     }
+}
+
+static void networks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *address; /* NULL: refused */
+        unsigned bits;
+    } rows[] = {
+        {"192.0.2.7", "192.0.2.7", 32},
+        {"192.0.2.7/32", "192.0.2.7", 32},
+        {"192.0.2.7/24", "192.0.2.0", 24},
+        {"192.0.2.255/25", "192.0.2.128", 25},
+        {"203.0.113.9/0", "0.0.0.0", 0},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6", 128},
+        {"2001:db8:1:2:3:4:5:6/61", "2001:db8:1::", 61},
+        {"2001:db8::1/0", "::", 0},
+        {"::ffff:192.0.2.7", "192.0.2.7", 32},
+        {"::ffff:192.0.2.7/120", "192.0.2.0", 24},
+        {"::ffff:192.0.2.7/95", NULL, 0},
+        {"192.0.2.7/33", NULL, 0},
+        {"2001:db8::/129", NULL, 0},
+        {"192.0.2.7/", NULL, 0},
+        {"192.0.2.7/-1", NULL, 0},
+        {"192.0.2.7/24/24", NULL, 0},
+        {"192.0.2.7/255.255.255.0", NULL, 0},
+        {"/24", NULL, 0},
+        {"", NULL, 0},
+        {"192.0.2", NULL, 0},
+        {"example.com", NULL, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct addr address = {0};
+        unsigned bits = 77;
+        char text[ADDR_TEXT_MAX];
+        bool ok = settings_parse_network(span_of(rows[i].text), &address, &bits);
+        if (ok != (rows[i].address != NULL))
+            fail_msg("%s", rows[i].text);
+        assert_string_equal(addr_text(&address, text), ok ? rows[i].address : "-");
+        assert_int_equal(bits, ok ? rows[i].bits : 77);
+    }
+    struct addr address;
+    unsigned bits;
+    assert_false(settings_parse_network(span_from("192.0.2.7\0x", 11), &address, &bits));
+}
+
+static void lists_of_the_guard_may_be_emptied(void **state)
+{
+    (void)state;
+    const struct settings *s =
+        parse_good("guard.never =\nguard.block_for = forever\nguard.allow = a.example ::1");
+    assert_int_equal(s->guard_never.n, 0);
+    assert_int_equal(s->guard_allow.n, 2);
+    assert_string_equal(s->guard_block_for, "forever");
+    settings_release(&s);
 }
 
 /* ---- sharing ---- */
@@ -713,6 +777,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(listen_addresses),
         cmocka_unit_test(hosts_with_a_fallback_port),
         cmocka_unit_test(forms_of_delivery_and_addresses),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(lists_of_the_guard_may_be_emptied),
         cmocka_unit_test(a_reload_leaves_holders_in_peace),
         cmocka_unit_test(edits_keep_the_rest),
         cmocka_unit_test(a_change_keeps_file_mode_and_owner),
