@@ -147,6 +147,85 @@ CAUSE(AUTH_TOO_MANY_FAILURES, "auth-too-many-failures", "Too many failed logins 
       "Correct them in your mail program before it tries again.",
       "limit.auth_failures was reached. The lines before this one in the log show the account as sent.")
 
+/* What another mail server of this host reports (Dovecot's policy protocol): nothing is answered here. */
+CAUSE(AUTH_POLICY, "auth-policy-refused", "A login that the guard itself had refused", WHO_NOBODY, 0, "",
+      "Login refused by policy", TELL_TEXT,
+      "The address is blocked at the moment, so the password was not even looked at.\n"
+      "Wait until the block ends, or ask your provider to end it.",
+      "Reported by Dovecot, which had asked the guard before. It never counts as a failed login.")
+
+CAUSE(
+    AUTH_KNOWN, "auth-known-password", "A failed login with the password that was right last time",
+    WHO_ADMINISTRATOR, 0, "", "Login failed with a password that was right last time", TELL_TEXT,
+    "Either the password was changed and this device still has the old one, or the server could not look it "
+    "up.\n"
+    "If you changed it, enter the new one there; else try again later.",
+    "Not counted. If many accounts show this at once, the login store behind Dovecot is broken: look at "
+    "its log. If it is one account, its password was changed and nobody has logged in with the new one yet.")
+
+CAUSE(AUTH_TOO_FAST, "auth-too-many-a-minute", "Too many failed logins a minute", WHO_USER, 454, "4.7.0",
+      "Temporary authentication failure: too many failed logins from {address}", TELL_FIX,
+      "Too many logins from your address failed within a minute.\n"
+      "Look for a device with a wrong password, and correct it there.\n"
+      "Try again in a minute.",
+      "The address is in guard.allow, so it is never blocked; guard.allow_failures is how many failed logins "
+      "a minute it may have. The log shows which accounts and devices (HELO) they were.")
+
+/* ---- blocked by the guard: a greeting of 554 carries no enhanced code, see above ---- */
+
+CAUSE(BLOCKED_FAILURES, "blocked-failed-logins", "Blocked after failed logins", WHO_USER, 554, "5.7.1",
+      "Too many failed logins from {address}: blocked for a while", TELL_FIX,
+      "Logins from your address failed too often, so it is blocked for a while.\n"
+      "Look for a device that has a wrong password, and correct it there, or it will be blocked again.\n"
+      "Then wait until the block ends, or ask your provider to end it.",
+      "guard.max_failures within guard.window were reached. The log shows account and device (HELO) of each "
+      "failed login from that address. A block ends by itself (guard.block_for).")
+
+CAUSE(BLOCKED_UNKNOWN, "blocked-unknown-accounts", "Blocked after logins to accounts that do not exist",
+      WHO_USER, 554, "5.7.1", "Too many logins to unknown accounts from {address}: blocked for a while",
+      TELL_FIX,
+      "Several account names were tried from your address that do not exist here.\n"
+      "Check the account name in your mail program: it is the full email address.\n"
+      "Then wait until the block ends, or ask your provider to end it.",
+      "guard.unknown_accounts different names that do not exist were tried: mostly an attack, sometimes a "
+      "mail program that guesses its settings. The log shows the names as sent.")
+
+CAUSE(BLOCKED_BOTNET, "blocked-account-attacked", "Blocked while many addresses attack one account", WHO_USER,
+      554, "5.7.1", "This account is under attack: unknown addresses are refused for now", TELL_FIX,
+      "Many strangers are trying to guess the password of this account at the moment.\n"
+      "From a place where you logged in before it works as always.\n"
+      "From a new place, wait an hour, or ask your provider to let your address in.",
+      "More than guard.botnet_addresses addresses failed on this account within guard.window. Addresses from "
+      "which it logged in within guard.known_for are let in; for another one, use guard.allow.")
+
+CAUSE(BLOCKED_SPRAY, "blocked-password-sprayed", "Blocked while one password is tried on many accounts",
+      WHO_USER, 554, "5.7.1", "This password is being tried on many accounts: refused for now", TELL_FIX,
+      "The password that your device sent is being tried on many accounts at the moment.\n"
+      "If it is yours, it is a very common one: choose another.\n"
+      "Then wait until the block ends, or ask your provider to end it.",
+      "More than guard.spray_accounts accounts were tried with this password within guard.window.")
+
+CAUSE(BLOCKED_PAIR, "blocked-account-here", "This account is refused from this address", WHO_USER, 454,
+      "4.7.0", "Too many failed logins for this account from {address}: refused for a while", TELL_FIX,
+      "Logins to this account from your address failed too often. Other accounts there are not affected.\n"
+      "Look for a device that has a wrong password for it, and correct it there.\n"
+      "Then wait until this ends, or ask your provider to end it.",
+      "Other people logged in from this address lately (guard.office_within), so only this account is shut "
+      "out from it, after guard.max_failures. The log shows which device (HELO) it was.")
+
+CAUSE(BLOCKED_NETWORK, "blocked-network", "Blocked with its whole network", WHO_ADMINISTRATOR, 554, "5.7.1",
+      "Too many failed logins from the network of {address}: blocked for a while", TELL_FIX,
+      "Many addresses of your network were used to guess passwords, so all of it is blocked for a while.\n"
+      "Try another network, or ask your provider to let your address in.",
+      "guard.widen parts of this IPv6 network were blocked at the same time. Put addresses that you know "
+      "into guard.allow.")
+
+CAUSE(BLOCKED_BY_HAND, "blocked-by-administrator", "Blocked by an administrator", WHO_ADMINISTRATOR, 554,
+      "5.7.1", "{address} is blocked", TELL_FIX,
+      "The administrator of this mail server has blocked your address.\n"
+      "Ask your provider why, and to end it.",
+      "Blocked by a command or on the page; its reason stands in the list of blocks.")
+
 /* ---- who may send what where (RFC 6409) ---- */
 
 /* RFC 6409, section 4.3 lets a submission server demand a login. */
