@@ -63,7 +63,7 @@ static void move_to_cur(const struct world *w, const char *folder, const char *f
 
 static const char *in(const struct world *w, char out[WORLD_LONG_PATH_MAX], const char *folder)
 {
-    snprintf(out, WORLD_LONG_PATH_MAX, "%s/%s", w->dir, folder);
+    snprintf(out, WORLD_LONG_PATH_MAX, "%s/%.255s", w->dir, folder);
     return out;
 }
 
