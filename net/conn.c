@@ -12,54 +12,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "net/stream.h"
+#include "net/conn_impl.h"
 
 enum {
-    CHUNK = 16384, /* one TLS record at most: stream_read */
-    ROUNDS = 4,    /* reads of one connection before the others' turn */
-    CONGESTED = 16384,
     UNSENT_MAX = 65536,
     UNUSED_MAX = 131072, /* a line of the largest limit, and a chunk */
     LINGER_MS = 2000,
     LINGER_BYTES = 1 << 20,
 };
 
-enum conn_state {
-    CONN_AWAITING, /* for the first bytes */
-    CONN_OPEN,
-    CONN_TO_TLS, /* handshake starts when all is sent */
-    CONN_HANDSHAKE,
-    CONN_CLOSING,   /* closes when all is sent */
-    CONN_LINGERING, /* all is sent, the peer may still be sending */
-    CONN_ENDED,     /* only handles are left */
-};
-
-struct conn {
-    uv_poll_t poll;
-    uv_timer_t timer;
-    struct loop_task task; /* what must not happen inside a caller's call: resume, failure */
-    struct loop *loop;
-    const struct conn_events *events;
-    void *arg;
-    struct stream stream;
-    struct tls_policy *policy; /* from conn_start_tls until the handshake starts */
-    struct tls_offer *offer;   /* until the handshake is done */
-    struct tls_failure failure;
-    struct buf unused, unsent;
-    size_t sent; /* of unsent */
-    size_t lingered;
-    int polled;    /* events that libuv was asked for */
-    unsigned refs; /* open handles, posted task */
-    enum conn_state state;
-    enum conn_end end;
-    bool paused, in_callback, posted, failed, aborted;
-    bool
-        again; /* reading had to stop: what is kept is to be shown again, and what OpenSSL holds to be read */
-};
-
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_task(struct loop_task *task);
-static void go_on(struct conn *c);
 
 /* ---- life ---- */
 
@@ -100,7 +63,7 @@ struct conn *conn_open(struct loop *loop, int fd, const struct conn_events *even
     return c;
 }
 
-static void post(struct conn *c)
+void conn_post(struct conn *c)
 {
     if (c->posted)
         return;
@@ -109,8 +72,7 @@ static void post(struct conn *c)
     loop_post(c->loop, &c->task);
 }
 
-/* The one place where a connection ends. Never inside a caller's call. */
-static void finish(struct conn *c, enum conn_end end)
+void conn_finish(struct conn *c, enum conn_end end)
 {
     if (c->state == CONN_ENDED)
         return;
@@ -131,7 +93,7 @@ static void finish_failed(struct conn *c)
 {
     if (c->state == CONN_TO_TLS || c->state == CONN_HANDSHAKE)
         c->failure = (struct tls_failure){CAUSE_TLS_GAVE_UP, "connection reset by peer", c->offer};
-    finish(c, CONN_RESET);
+    conn_finish(c, CONN_RESET);
 }
 
 /* ---- polling ---- */
@@ -162,51 +124,11 @@ static void ask(struct conn *c, int events)
         uv_poll_start(&c->poll, events, on_poll);
 }
 
-/* Asks for what is missing; what is too much is dropped when it happens. */
-static void ask_more(struct conn *c)
+void conn_ask_more(struct conn *c)
 {
     int want = wanted(c);
     if ((c->polled & want) != want)
         ask(c, c->polled | want);
-}
-
-/* ---- sending ---- */
-
-static void flush(struct conn *c)
-{
-    while (c->sent < c->unsent.len && !c->failed) {
-        size_t done = 0;
-        enum stream_step step =
-            stream_write(&c->stream, c->unsent.data + c->sent, c->unsent.len - c->sent, &done);
-        c->sent += done;
-        if (step == STREAM_BLOCKED) {
-            c->again = true; /* nothing is read until it is sent */
-            return;
-        }
-        c->failed = step == STREAM_FAILED;
-    }
-    buf_free(&c->unsent); /* an idle connection keeps no buffer */
-    c->sent = 0;
-}
-
-bool conn_congested(const struct conn *c)
-{
-    return c->unsent.len - c->sent >= CONGESTED;
-}
-
-void conn_write(struct conn *c, const void *data, size_t n)
-{
-    if (c->state > CONN_OPEN)
-        return;
-    if (!buf_add(&c->unsent, data, n))
-        c->failed = true;
-    if (c->in_callback)
-        return;
-    flush(c);
-    if (c->failed)
-        post(c);
-    else
-        ask_more(c);
 }
 
 /* ---- closing ---- */
@@ -224,15 +146,15 @@ static void linger(struct conn *c)
 /* Raw bytes, also under TLS: nobody will look at them. */
 static void discard_input(struct conn *c)
 {
-    char chunk[CHUNK];
-    for (int i = 0; i < ROUNDS; i++) {
+    char chunk[CONN_CHUNK];
+    for (int i = 0; i < CONN_ROUNDS; i++) {
         ssize_t n = recv(c->stream.fd, chunk, sizeof chunk, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n > 0)
             c->lingered += (size_t)n;
         if (n <= 0 || c->lingered > LINGER_BYTES) {
-            finish(c, CONN_DONE);
+            conn_finish(c, CONN_DONE);
             return;
         }
     }
@@ -245,7 +167,7 @@ void conn_close(struct conn *c)
     c->state = CONN_CLOSING;
     uv_timer_start(&c->timer, on_timer, LINGER_MS, 0); /* also for what is unsent */
     if (!c->in_callback)
-        post(c);
+        conn_post(c);
 }
 
 void conn_abort(struct conn *c)
@@ -253,168 +175,26 @@ void conn_abort(struct conn *c)
     if (c->state == CONN_ENDED)
         return;
     c->aborted = true;
-    post(c);
+    conn_post(c);
 }
 
-/* ---- TLS ---- */
-
-void conn_start_tls(struct conn *c, struct tls_policy *policy)
-{
-    c->policy = tls_policy_hold(policy);
-    c->state = CONN_TO_TLS;
-    if (!c->in_callback)
-        post(c);
-}
-
-static void handshake(struct conn *c)
-{
-    enum stream_step step = stream_handshake(&c->stream);
-    if (step == STREAM_OK) {
-        free(c->offer);
-        c->offer = NULL;
-        c->state = CONN_OPEN;
-        c->in_callback = true;
-        c->events->tls_ready(c->arg);
-        c->in_callback = false;
-        go_on(c);
-        return;
-    }
-    if (step == STREAM_BLOCKED)
-        return;
-    tls_explain(&c->failure);
-    c->failure.offer = c->offer;
-    finish(c, CONN_TLS_FAILED);
-}
-
-static void begin_handshake(struct conn *c)
-{
-    buf_cleanse(&c->unused);
-    c->stream.ssl = tls_server(c->policy, c->stream.fd, &c->offer);
-    tls_policy_release(&c->policy);
-    if (c->stream.ssl == NULL) {
-        c->failure = (struct tls_failure){CAUSE_TLS_OTHER, "out of memory", NULL};
-        finish(c, CONN_TLS_FAILED);
-        return;
-    }
-    c->state = CONN_HANDSHAKE;
-    handshake(c);
-}
-
-bool conn_is_tls(const struct conn *c)
-{
-    return c->stream.ssl != NULL && c->state != CONN_HANDSHAKE;
-}
-
-const char *conn_tls_text(const struct conn *c, char out[TLS_TEXT_MAX])
-{
-    out[0] = '\0';
-    if (conn_is_tls(c)) {
-        SSL *ssl = c->stream.ssl;
-        const char *version = SSL_get_version(ssl); /* "TLSv1.3": Exim writes it without the v */
-        snprintf(out, TLS_TEXT_MAX, "TLS%s:%s:%d", version + (strncmp(version, "TLSv", 4) == 0 ? 4 : 0),
-                 SSL_get_cipher_name(ssl), SSL_get_cipher_bits(ssl, NULL));
-    }
-    return out;
-}
-
-const struct tls_failure *conn_tls_failure(struct conn *c)
-{
-    if (c->failure.cause == CAUSE_NONE) {
-        c->failure = (struct tls_failure){CAUSE_TLS_TIMEOUT, "timed out", c->offer};
-    }
-    return &c->failure;
-}
-
-/* ---- receiving ---- */
-
-static size_t show(struct conn *c, const char *bytes, size_t n)
-{
-    c->in_callback = true;
-    size_t used = c->events->data(c->arg, bytes, n);
-    c->in_callback = false;
-    c->again |= conn_congested(c); /* it may have stopped for that */
-    return used;
-}
-
-static void show_kept(struct conn *c)
-{
-    c->again = false;
-    if (c->unused.len > 0)
-        buf_consume(&c->unused, show(c, c->unused.data, c->unused.len));
-    if (c->unused.len == 0)
-        buf_cleanse(&c->unused);
-}
-
-static void take(struct conn *c, const char *bytes, size_t n)
-{
-    size_t used = c->unused.len == 0 ? show(c, bytes, n) : 0;
-    bool kept_before = c->unused.len > 0;
-    if (used < n && !buf_add(&c->unused, bytes + used, n - used))
-        c->failed = true;
-    else if (kept_before)
-        show_kept(c);
-}
-
-static bool may_read(const struct conn *c)
-{
-    return c->state == CONN_OPEN && !c->paused && c->unsent.len == 0 && !c->failed;
-}
-
-/* One read; false when there is nothing more for now, or the connection has ended. */
-static bool read_once(struct conn *c)
-{
-    char chunk[CHUNK];
-    size_t n = 0;
-    enum stream_step step = stream_read(&c->stream, chunk, sizeof chunk, &n);
-    if (step == STREAM_END)
-        stream_end(&c->stream);
-    if (step == STREAM_END || step == STREAM_FAILED)
-        finish(c, step == STREAM_END ? CONN_CLOSED_BY_PEER : CONN_RESET);
-    if (step != STREAM_OK)
-        return false;
-    take(c, chunk, n);
-    explicit_bzero(chunk, n);
-    return n == sizeof chunk ||
-           stream_pending(&c->stream); /* else poll will tell of more, for one system call less */
-}
-
-/*
- * What is kept goes first, so that a peer that sent much and then ended its side (the end is read like bytes)
- * gets all its answers.
- */
-static void read_input(struct conn *c)
-{
-    bool more = true;
-    for (int i = 0; i < ROUNDS && more && may_read(c); i++) {
-        if (c->again)
-            show_kept(c);
-        else
-            more = read_once(c);
-        if (c->state != CONN_ENDED)
-            flush(c);
-    }
-    if (more && may_read(c) && stream_pending(&c->stream))
-        post(c);
-}
-
-/* After anything happened: sends, and does what the state asks for. */
-static void go_on(struct conn *c)
+void conn_go_on(struct conn *c)
 {
     if (c->state == CONN_ENDED)
         return;
-    flush(c);
+    conn_flush(c);
     if (c->aborted)
-        finish(c, CONN_DONE);
+        conn_finish(c, CONN_DONE);
     else if (c->failed)
         finish_failed(c);
     else if (c->unsent.len == 0 && c->state == CONN_TO_TLS)
-        begin_handshake(c);
+        conn_begin_handshake(c);
     else if (c->unsent.len == 0 && c->state == CONN_CLOSING)
         linger(c);
-    if (may_read(c) && c->again && (c->unused.len > 0 || stream_pending(&c->stream)))
-        post(c);
+    if (conn_may_read(c) && c->again && (c->unused.len > 0 || stream_pending(&c->stream)))
+        conn_post(c);
     if (c->state != CONN_ENDED)
-        ask_more(c);
+        conn_ask_more(c);
 }
 
 static void look_at_first(struct conn *c)
@@ -424,7 +204,7 @@ static void look_at_first(struct conn *c)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        finish(c, n == 0 ? CONN_CLOSED_BY_PEER : CONN_RESET);
+        conn_finish(c, n == 0 ? CONN_CLOSED_BY_PEER : CONN_RESET);
         return;
     }
     c->state = CONN_OPEN;
@@ -440,11 +220,11 @@ static void poll_failed(struct conn *c)
 {
     c->polled = 0;
     if (c->state == CONN_LINGERING)
-        finish(c, CONN_DONE);
+        conn_finish(c, CONN_DONE);
     else if (c->state == CONN_HANDSHAKE)
-        handshake(c);
+        conn_handshake(c);
     else if (c->state == CONN_OPEN && c->unsent.len == 0)
-        read_input(c);
+        conn_read_input(c);
     if (c->state != CONN_ENDED)
         c->failed = true;
 }
@@ -462,19 +242,19 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     else if (c->state == CONN_AWAITING)
         look_at_first(c);
     else if (c->state == CONN_HANDSHAKE)
-        handshake(c);
+        conn_handshake(c);
     else if (c->unsent.len == 0)
-        read_input(c);
-    go_on(c); /* sends */
+        conn_read_input(c);
+    conn_go_on(c); /* sends */
 }
 
 static void on_task(struct loop_task *task)
 {
     struct conn *c = CONTAINER_OF(task, struct conn, task);
     c->posted = false;
-    if (may_read(c) && (c->again || stream_pending(&c->stream)))
-        read_input(c);
-    go_on(c);
+    if (conn_may_read(c) && (c->again || stream_pending(&c->stream)))
+        conn_read_input(c);
+    conn_go_on(c);
     drop_ref(c);
 }
 
@@ -490,21 +270,21 @@ void conn_resume(struct conn *c)
     c->paused = false;
     c->again = true;
     if (c->unused.len > 0 || stream_pending(&c->stream))
-        post(c);
-    ask_more(c);
+        conn_post(c);
+    conn_ask_more(c);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct conn *c = timer->data;
     if (c->state == CONN_CLOSING || c->state == CONN_LINGERING) {
-        finish(c, CONN_DONE);
+        conn_finish(c, CONN_DONE);
         return;
     }
     c->in_callback = true;
     c->events->timeout(c->arg);
     c->in_callback = false;
-    go_on(c);
+    conn_go_on(c);
 }
 
 void conn_set_timeout(struct conn *c, uint64_t ms)
@@ -520,5 +300,5 @@ void conn_set_timeout(struct conn *c, uint64_t ms)
 void conn_await_first(struct conn *c)
 {
     c->state = CONN_AWAITING;
-    ask_more(c);
+    conn_ask_more(c);
 }

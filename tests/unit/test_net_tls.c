@@ -46,6 +46,7 @@ static void on_closed(void *arg, enum conn_end end)
     struct server *s = arg;
     s->end = end;
     s->failure = *conn_tls_failure(s->conn);
+    assert_true(end != CONN_TLS_FAILED || !conn_is_tls(s->conn));
     s->has_offer = s->failure.offer != NULL;
     if (s->has_offer)
         s->offer = *s->failure.offer;
