@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
 No 250 before the message is on disk, seen from outside: strace shows that the syncs of database, body file and folder returned before the
-reply was written. So that the check itself can be trusted, it must fail on a server whose syncs do nothing, and on traces with one sync
-less, or with one behind the reply.
+reply was written. So that the check itself can be trusted, it must fail on a server that answers too early (its syncs come later, or
+never), and on traces with one kind of sync less.
 """
 
 import os
@@ -16,7 +16,28 @@ import syscalls
 from client import Client
 from harness import DEMO, Case
 
-NO_SYNC = "int fsync(int fd) { return fd < 0; }\nint fdatasync(int fd) { return fd < 0; }\n"
+# What makes a server hasty: put before the C library, syncs are left out, or done when the answer is long sent.
+HASTY = """
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void *later(void *fd)
+{
+    usleep(200000);
+    syscall(SYS_fdatasync, (int)(long)fd);
+    close((int)(long)fd);
+    return NULL;
+}
+static int hasty(int fd)
+{
+    pthread_t thread;
+    if (LATER && pthread_create(&thread, NULL, later, (void *)(long)dup(fd)) == 0)
+        pthread_detach(thread);
+    return 0;
+}
+int fsync(int fd) { return hasty(fd); }
+int fdatasync(int fd) { return hasty(fd); }
+"""
 
 
 class Sync(Case):
@@ -96,14 +117,18 @@ class Sync(Case):
                 kept.append(line)
         return kept
 
-    def test_a_server_that_does_not_sync_is_found_out(self):
-        gate = self.server(start=False)
-        source, library = gate.path("nosync.c"), gate.path("nosync.so")
+    def test_a_hasty_server_is_found_out(self):
+        folder = self.server(start=False).folder
+        source = os.path.join(folder, "hasty.c")
         with open(source, "w") as out:
-            out.write(NO_SYNC)
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-        lines, sent = self.traced({"LD_PRELOAD": library})
-        self.assertEqual({row[0] for row in self.judge(lines, sent)}, {row[0] for row in sent})
+            out.write(HASTY)
+        for later in (0, 1):
+            with self.subTest(later=later):
+                library = os.path.join(folder, "hasty%d.so" % later)
+                subprocess.run(["cc", "-shared", "-fPIC", "-DLATER=%d" % later, "-o", library, source], check=True)
+                lines, sent = self.traced({"LD_PRELOAD": library})
+                self.assertEqual(any("sync" in line for line in lines), bool(later))
+                self.assertEqual({row[0] for row in self.judge(lines, sent)}, {row[0] for row in sent})
 
 
 if __name__ == "__main__":
