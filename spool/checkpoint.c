@@ -3,16 +3,18 @@
 #include "spool/room.h"
 
 /*
- * Frames are pages. Large steps: what is written often is moved once a step, and each step's sync
- * competes with those of the log. A log that has reached its length is written over and over again, which is
- * faster than making a file grow.
+ * Frames are pages. Small steps: the sync of a step keeps those of the log waiting (measured at full load:
+ * 256 frames at a time, the slowest of a thousand commits takes 9 ms, with 4096 frames 40 ms; the throughput
+ * is the same). A long log: it is written over and over again, which is faster than making a file grow, and
+ * seldom needs the writer's hand.
  */
 enum {
     FRAME_BYTES = 4096,
-    MOVE_FRAMES = 4096,  /* so many not yet moved: the mover is asked */
+    MOVE_FRAMES = 256,   /* so many not yet moved: the mover is asked */
     LONG_FRAMES = 16384, /* the log is long: the writer moves the rest as soon as that is short */
-    REST_FRAMES = 1024,
-    TIGHT_FRAMES = 256, /* space is short: the log must not grow, it begins again and again */
+    REST_FRAMES = 256,
+    TOO_LONG_FRAMES = 2 * LONG_FRAMES, /* the rest does not get short: the writer moves it all the same */
+    TIGHT_FRAMES = 256,                /* space is short: the log must not grow, it begins again and again */
 };
 
 /* The mover's under busy, or the writer's with its own connection. Returns whether the connection can still
@@ -118,15 +120,21 @@ static int unmoved(const struct spool *spool)
     return frames >= moved ? frames - moved : frames; /* fewer: the log began again */
 }
 
+static bool move_here(const struct spool *spool)
+{
+    int frames = spool->writer.log_frames;
+    if (spool->writer.space_short)
+        return frames >= TIGHT_FRAMES;
+    return frames >= TOO_LONG_FRAMES || (frames >= LONG_FRAMES && unmoved(spool) <= REST_FRAMES);
+}
+
 void checkpoint_after_batch(struct spool *spool)
 {
     struct writer *w = &spool->writer;
     struct mover *mover = &spool->mover;
     if (w->db.handle == NULL)
         return;
-    bool here = w->space_short ? w->log_frames >= TIGHT_FRAMES
-                               : w->log_frames >= LONG_FRAMES && unmoved(spool) <= REST_FRAMES;
-    if (here)
+    if (move_here(spool))
         move(mover, &w->db, SQLITE_CHECKPOINT_PASSIVE); /* SQLITE_BUSY while the mover is at it: next time */
     else if (unmoved(spool) >= MOVE_FRAMES)
         signal_mover(mover, false);

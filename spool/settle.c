@@ -193,6 +193,8 @@ static size_t release(struct spool *spool, const struct settlement *list, size_t
         if (list[i].outcome != SETTLE_RELEASE)
             continue;
         claims_end(&spool->claims, list[i].recipient_row, now, list[i].next_at);
+        if (list[i].completed_r != NULL)
+            *list[i].completed_r = false;
         due_now |= list[i].next_at <= now;
         left--;
     }

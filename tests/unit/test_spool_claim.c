@@ -348,6 +348,33 @@ static void a_bounce_comes_with_its_settlement(void **state)
     place_free(&p);
 }
 
+static void the_last_settlement_completes_the_message(void **state)
+{
+    (void)state;
+    static const char *const TO[] = {"a@example.net", "b@example.net", "c@example.net"};
+    struct place p;
+    struct delivery d[3];
+    struct envelope e = TEST_ENVELOPE;
+    bool complete[3] = {true, true, true};
+    e.recipients = TO;
+    e.recipient_count = COUNT_OF(TO);
+    place_make(&p, "");
+    assert_int_equal(send_one(&p, 100, &e, NULL), SPOOL_OK);
+    assert_int_equal(spool_claim(p.spool, clock_wall(), d, 3), 3);
+    struct settlement s[3];
+    for (size_t i = 0; i < 3; i++) {
+        s[i] = (struct settlement){
+            .recipient_row = d[i].recipient_row, .outcome = SETTLE_DONE, .completed_r = &complete[i]};
+        delivery_free(&d[i]);
+    }
+    assert_int_equal(spool_settle(p.spool, s, 1, NULL), SPOOL_OK);
+    assert_false(complete[0]);
+    assert_int_equal(spool_settle(p.spool, s + 1, 2, NULL), SPOOL_OK);
+    assert_false(complete[1]);
+    assert_true(complete[2]);
+    place_free(&p);
+}
+
 static void what_was_removed_meanwhile_may_be_settled(void **state)
 {
     (void)state;
@@ -469,6 +496,7 @@ int main(void)
         cmocka_unit_test(waiting_ends_when_it_should),
         cmocka_unit_test(the_next_due_time_is_known_after_a_restart),
         cmocka_unit_test(a_bounce_comes_with_its_settlement),
+        cmocka_unit_test(the_last_settlement_completes_the_message),
         cmocka_unit_test(what_was_removed_meanwhile_may_be_settled),
         cmocka_unit_test(couriers_and_senders_at_once),
     };
