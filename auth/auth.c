@@ -154,7 +154,7 @@ enum auth_mailbox auth_mailbox(struct auth *auth, const char *address)
 {
     struct directory_entry entry;
     if (!directory_find(auth->directory, span_of(address), &entry))
-        return MAILBOX_NONE;
+        return store_good(auth->store) ? MAILBOX_NONE : MAILBOX_UNSURE;
     return entry.disabled ? MAILBOX_DISABLED : MAILBOX_ACTIVE;
 }
 

@@ -58,7 +58,12 @@ struct auth_ticket *auth_check(struct auth *auth, struct loop *loop, const struc
 void auth_forget(struct auth_ticket **ticket);
 
 /* ---- mailboxes: from memory, any thread ---- */
-enum auth_mailbox { MAILBOX_NONE, MAILBOX_ACTIVE, MAILBOX_DISABLED };
+enum auth_mailbox {
+    MAILBOX_NONE,
+    MAILBOX_ACTIVE,
+    MAILBOX_DISABLED,
+    MAILBOX_UNSURE, /* not known, but the store is broken at the moment: it may be there */
+};
 /* address in any case. */
 enum auth_mailbox auth_mailbox(struct auth *auth, const char *address);
 

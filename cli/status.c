@@ -27,9 +27,9 @@ static void print_status(const json_t *data)
     printf("connections: %lld\n", number(data, "connections"));
     printf("queue:       %lld messages, %lld recipients, %lld bytes; disk: %s\n", number(queue, "messages"),
            number(queue, "recipients"), number(queue, "bytes"), cli_text(queue, "state"));
-    printf("logins:      %lld hashes, %lld from memory, %lld waiting, %lld turned away\n",
+    printf("logins:      %lld hashes, %lld from memory, %lld waiting, %lld turned away; accounts: %s\n",
            number(logins, "hashes"), number(logins, "cache_hits"), number(logins, "waiting"),
-           number(logins, "turned_away"));
+           number(logins, "turned_away"), cli_text(logins, "store"));
     if (number(counts, "lost_lines") + number(counts, "lost_history") > 0)
         printf("journal:     %lld log lines and %lld history rows were lost\n", number(counts, "lost_lines"),
                number(counts, "lost_history"));

@@ -224,9 +224,13 @@ static json_t *logins_json(struct auth *auth)
 {
     struct auth_stats stats;
     auth_stats(auth, &stats);
-    return json_pack("{s:o, s:o, s:o, s:o}", "hashes", count_json(stats.hashes), "cache_hits",
-                     count_json(stats.cache_hits), "waiting", count_json(stats.waiting), "turned_away",
-                     count_json(stats.busy));
+    struct buf trouble = BUF_INIT(4096);
+    bool good = auth_store_good(auth, &trouble);
+    json_t *store = text_json(good ? "ok" : buf_str(&trouble));
+    buf_free(&trouble);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "store", store, "hashes", count_json(stats.hashes),
+                     "cache_hits", count_json(stats.cache_hits), "waiting", count_json(stats.waiting),
+                     "turned_away", count_json(stats.busy));
 }
 
 static int run_status(struct command_context *c, const json_t *args, json_t **data_r, struct buf *error)

@@ -400,6 +400,8 @@ static int work(struct worker *w, const struct settings *settings)
         loop_run(w->loop);
         code = EXIT_DONE;
     } else {
+        if (w->loop != NULL)
+            end_loop(w); /* it never ran, but has handles */
         code = fail(error.len > 0 ? buf_str(&error) : "cannot start", code);
     }
     take_down(w);

@@ -180,12 +180,18 @@ static bool take_postmaster(const struct session *s, struct address *a)
  */
 static enum cause_id judge_recipient(struct session *s, struct address *a)
 {
+    static const enum cause_id MAILBOX_CAUSES[] = {
+        [MAILBOX_NONE] = CAUSE_RECIPIENT_UNKNOWN,
+        [MAILBOX_ACTIVE] = CAUSE_NONE,
+        [MAILBOX_DISABLED] = CAUSE_NONE, /* it still receives */
+        [MAILBOX_UNSURE] = CAUSE_STORE_BROKEN_RECIPIENT,
+    };
     const char *domain = address_domain(a);
     if (domain[0] == '\0' || is_local_domain(s, domain)) {
-        bool known =
-            take_postmaster(s, a) || auth_mailbox(s->home->smtp->parts.auth, a->text) != MAILBOX_NONE;
+        enum auth_mailbox mailbox =
+            take_postmaster(s, a) ? MAILBOX_ACTIVE : auth_mailbox(s->home->smtp->parts.auth, a->text);
         address_fold(a);
-        return known ? CAUSE_NONE : CAUSE_RECIPIENT_UNKNOWN;
+        return MAILBOX_CAUSES[mailbox];
     }
     address_fold_domain(a);
     if (s->account == NULL)

@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from client import b64, submission
+from client import Client, b64, submission
 from harness import DEMO, PASSWORD, Case, poll
 
 
@@ -152,6 +152,12 @@ class LoginTime(Case):
         self.assertFirst(reply, "454 4.7.0 Temporary authentication failure")
         self.assertFirst(self.timed(gate, DEMO, "wrong")[0], "454 4.7.0 Temporary authentication failure")
         self.assertCause(gate, "auth-unavailable", count=2)
+        with Client(gate.ports["smtp"]) as client:
+            client.ehlo()
+            client.cmd("MAIL FROM:<a@example.org>")
+            self.assertEqual(client.cmd("RCPT TO:<%s>" % DEMO).code, 250, "known before")
+            self.assertFirst(client.cmd("RCPT TO:<perhaps@example.com>"), "451 4.3.0 Temporary local problem - please try later")
+        self.assertIn("accounts.db", gate.json("status")["logins"]["store"])
         self.overwrite(path, content)
         self.assertTrue(poll(lambda: self.timed(gate, DEMO, PASSWORD)[0].code == 235))
 

@@ -216,6 +216,12 @@ class Signals(Case):
         self.assertNotEqual(done.returncode, 0)
         self.assertAlive(gate)
 
+    def test_a_control_socket_that_cannot_be(self):
+        gate = self.server({"control.socket": "/nonexistent/control.socket"}, start=False)
+        done = subprocess.run([BINARY, "serve", "-c", gate.conf], capture_output=True, text=True, timeout=30, env=gate.environment())
+        self.assertEqual(done.returncode, 71)
+        self.assertIn("control.socket: cannot listen on /nonexistent/control.socket", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
