@@ -76,9 +76,8 @@ def make_certificate(folder, name="server", subject="mail.example.com"):
 
 @functools.lru_cache(maxsize=None)
 def shared_certificate():
-    folder = tempfile.TemporaryDirectory(prefix="gatepost-certificate-")
-    paths = make_certificate(folder.name)
-    return {path: text_of(path) for path in paths}
+    with tempfile.TemporaryDirectory(prefix="gatepost-certificate-") as folder:
+        return {path: text_of(path) for path in make_certificate(folder)}
 
 
 class Server:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Delivery by LMTP into a real Dovecot, over a UNIX socket."""
 
+import grp
 import os
 import pwd
 import shutil
@@ -55,7 +56,7 @@ class Dovecot:
     def __init__(self, test, addresses):
         self.folder = test.folder
         user = pwd.getpwnam(USER) if AS_ROOT else pwd.getpwuid(os.geteuid())
-        group = "nogroup" if AS_ROOT else str(user.pw_gid)
+        group = grp.getgrgid(user.pw_gid).gr_name
         for name in ("run", "mail"):
             os.mkdir(os.path.join(self.folder, name))
         with open(os.path.join(self.folder, "users"), "w") as out:
