@@ -87,6 +87,11 @@ int cli_settings_get(const struct cli *cli)
 
 static int set(const struct cli *cli, const char *value)
 {
+    static const char *const IN_FORCE[] = {
+        [WHEN_RELOAD] = "in force",
+        [WHEN_RESTART] = "in force after a restart",
+        [WHEN_LATER] = "but this version does not have what it governs",
+    };
     const char *name = cli->args[0];
     int i = find(name);
     if (i < 0)
@@ -101,8 +106,7 @@ static int set(const struct cli *cli, const char *value)
     else if (before == NULL || cli_ask_server(before, "reload") != EXIT_DONE)
         printf("%s: saved; no server is running\n", name);
     else
-        printf("%s: saved, %s\n", name,
-               settings_info((size_t)i)->when == WHEN_RESTART ? "in force after a restart" : "in force");
+        printf("%s: saved, %s\n", name, IN_FORCE[settings_info((size_t)i)->when]);
     settings_release(&before);
     buf_free(&error);
     return r == 0 ? EXIT_DONE : EXIT_SETTINGS;

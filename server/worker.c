@@ -98,23 +98,31 @@ static void hand_password(struct worker *w)
     buf_cleanse(&password);
 }
 
-/* Names what changed and cannot be put into force now. */
-static void tell_restart(struct worker *w, const struct settings *next)
+/* Tells of each setting of that kind whose value differs in the two sets. */
+static void tell_differences(struct worker *w, const struct settings *one, const struct settings *other,
+                             enum setting_when when, const char *what)
 {
-    const struct settings *now = settings_cell_get(w->settings);
     for (size_t i = 0; i < settings_count(); i++) {
         struct buf a = BUF_INIT(65536), b = BUF_INIT(65536), text = BUF_INIT(ERROR_MAX);
-        settings_value(now, i, &a);
-        settings_value(next, i, &b);
-        if (settings_info(i)->when == WHEN_RESTART && strcmp(buf_str(&a), buf_str(&b)) != 0) {
-            buf_printf(&text, "%s was changed: that takes a restart", settings_info(i)->name);
+        settings_value(one, i, &a);
+        settings_value(other, i, &b);
+        if (settings_info(i)->when == when && strcmp(buf_str(&a), buf_str(&b)) != 0) {
+            buf_printf(&text, "%s %s", settings_info(i)->name, what);
             say(w, EVENT_SETTINGS, buf_str(&text));
         }
         buf_free(&a);
         buf_free(&b);
         buf_free(&text);
     }
-    settings_release(&now);
+}
+
+/* What was changed, or set at all, and is not in force. */
+static void tell_not_in_force(struct worker *w, const struct settings *now, const struct settings *next)
+{
+    const struct settings *defaults = settings_defaults();
+    tell_differences(w, now, next, WHEN_RESTART, "was changed: that takes a restart");
+    tell_differences(w, defaults, next, WHEN_LATER, "is set, but this version does not have what it governs");
+    settings_release(&defaults);
 }
 
 /* A reload: what is good comes into force, what is bad leaves the old as it was, and either is said. */
@@ -131,7 +139,9 @@ static void apply(struct worker *w)
         say(w, EVENT_SETTINGS, buf_str(&text));
     } else {
         struct tls_policy *policy = make_policy(&w->supplies, next, &error, &warning);
-        tell_restart(w, next);
+        const struct settings *now = settings_cell_get(w->settings);
+        tell_not_in_force(w, now, next);
+        settings_release(&now);
         settings_cell_set(w->settings, next);
         if (error.len == 0)
             smtp_set_tls(w->smtp, policy);
@@ -339,6 +349,7 @@ static void tell_started(struct worker *w, const struct settings *settings, cons
         say(w, EVENT_WARNING, buf_str(warning));
     if (!settings->tls_required_for_auth)
         say(w, EVENT_WARNING, "tls.required_for_auth is off: passwords may cross the network in plain text");
+    tell_not_in_force(w, settings, settings);
     buf_free(&text);
 }
 

@@ -55,7 +55,12 @@ static void add_kind(enum row_index i, struct buf *out)
 
 static const char *when_text(enum setting_when when)
 {
-    return when == WHEN_RELOAD ? "in force after a reload" : "in force after a restart";
+    static const char *const TEXTS[] = {
+        [WHEN_RELOAD] = "in force after a reload",
+        [WHEN_RESTART] = "in force after a restart",
+        [WHEN_LATER] = "NOT IN FORCE in this version, which does not have what it governs",
+    };
+    return TEXTS[when];
 }
 
 void settings_sample(struct buf *out)

@@ -70,7 +70,11 @@ bool settings_parse_host(struct span text, uint16_t fallback_port, char host_r[2
 bool settings_parse_network(struct span text, struct addr *address_r, unsigned *bits_r);
 
 /* ---- what the command line needs of the table ---- */
-enum setting_when { WHEN_RELOAD, WHEN_RESTART };
+enum setting_when {
+    WHEN_RELOAD,
+    WHEN_RESTART,
+    WHEN_LATER, /* read and checked, but what it governs is not part of the server yet */
+};
 struct setting_info {
     /*
      * kind in words for people: "text", "yes or no", "number", "size", "duration", "list", "choice". fallback

@@ -51,75 +51,75 @@ SETTING(TIME, auth_cache, "auth.cache", "5m", 0, 86400, RELOAD,
 SETTING(COUNT, auth_verifiers, "auth.verifiers", "0", 0, 256, RESTART,
         "Threads that compute password hashes. 0: cores less one, at least one.")
 
-SETTING(COUNT, guard_max_failures, "guard.max_failures", "5", 1, 100, RELOAD,
+SETTING(COUNT, guard_max_failures, "guard.max_failures", "5", 1, 100, LATER,
         "Failed logins from one address within guard.window that block it. A password that was right for the "
         "account before does not count.")
-SETTING(TIME, guard_window, "guard.window", "1h", 60, 86400, RELOAD,
+SETTING(TIME, guard_window, "guard.window", "1h", 60, 86400, LATER,
         "How long a failed login counts, for this and for all rules below that count within a time.")
-SETTING(TEXT, guard_block_for, "guard.block_for", "1h", 0, 0, RELOAD,
+SETTING(TEXT, guard_block_for, "guard.block_for", "1h", 0, 0, LATER,
         "How long a block lasts: a duration, or forever.")
-SETTING(COUNT, guard_repeat_factor, "guard.repeat_factor", "4", 1, 100, RELOAD,
+SETTING(COUNT, guard_repeat_factor, "guard.repeat_factor", "4", 1, 100, LATER,
         "How many times longer each further block of the same address lasts. 1: all last the same.")
-SETTING(TIME, guard_repeat_within, "guard.repeat_within", "1d", 0, 2592000, RELOAD,
+SETTING(TIME, guard_repeat_within, "guard.repeat_within", "1d", 0, 2592000, LATER,
         "How long after the end of a block the next one is taken for a further one.")
-SETTING(TIME, guard_repeat_max, "guard.repeat_max", "7d", 60, 31622400, RELOAD,
+SETTING(TIME, guard_repeat_max, "guard.repeat_max", "7d", 60, 31622400, LATER,
         "The longest that a repeated block gets (guard.block_for may be longer).")
-SETTING(WORD, guard_count, "guard.count", "every|distinct", 0, 0, RELOAD,
+SETTING(WORD, guard_count, "guard.count", "every|distinct", 0, 0, LATER,
         "`every`: each failed login counts. `distinct`: the same wrong password for the same account counts "
         "once.")
-SETTING(FLAG, guard_forgive_stale_password, "guard.forgive_stale_password", "yes", 0, 0, RELOAD,
+SETTING(FLAG, guard_forgive_stale_password, "guard.forgive_stale_password", "yes", 0, 0, LATER,
         "Whether failed logins with a password that was right for the account before are not counted: a "
         "device whose owner changed the password is no attacker.")
-SETTING(COUNT, guard_stale_max, "guard.stale_max", "200", 0, 10000, RELOAD,
+SETTING(COUNT, guard_stale_max, "guard.stale_max", "200", 0, 10000, LATER,
         "How many such logins one address may have within guard.window; more count like any other.")
-SETTING(COUNT, guard_unknown_accounts, "guard.unknown_accounts", "3", 0, 100, RELOAD,
+SETTING(COUNT, guard_unknown_accounts, "guard.unknown_accounts", "3", 0, 100, LATER,
         "Different account names that do not exist, tried from one address, that block it. 0: no such rule.")
-SETTING(TIME, guard_office_within, "guard.office_within", "24h", 0, 2592000, RELOAD,
+SETTING(TIME, guard_office_within, "guard.office_within", "24h", 0, 2592000, LATER,
         "For how long after a good login an address counts as one that people share: failed logins of "
         "another account then shut out that account from that address, not the address. 0s: no such rule.")
-SETTING(COUNT, guard_office_failures, "guard.office_failures", "15", 1, 1000, RELOAD,
+SETTING(COUNT, guard_office_failures, "guard.office_failures", "15", 1, 1000, LATER,
         "Failed logins, all accounts together, that block such an address nonetheless.")
-SETTING(COUNT, guard_office_accounts, "guard.office_accounts", "3", 1, 1000, RELOAD,
+SETTING(COUNT, guard_office_accounts, "guard.office_accounts", "3", 1, 1000, LATER,
         "Accounts shut out from such an address that block it nonetheless.")
-SETTING(COUNT, guard_botnet_addresses, "guard.botnet_addresses", "50", 0, 1000, RELOAD,
+SETTING(COUNT, guard_botnet_addresses, "guard.botnet_addresses", "50", 0, 1000, LATER,
         "When more addresses than this fail on one account, further ones that it never logged in from are "
         "blocked at their first failure. 0: no such rule.")
-SETTING(COUNT, guard_spray_accounts, "guard.spray_accounts", "50", 0, 1000, RELOAD,
+SETTING(COUNT, guard_spray_accounts, "guard.spray_accounts", "50", 0, 1000, LATER,
         "When one password fails on more accounts than this, addresses that try it are blocked at their "
         "first failure, unless the account logged in from there before. 0: no such rule.")
-SETTING(TIME, guard_known_for, "guard.known_for", "30d", 3600, 31622400, RELOAD,
+SETTING(TIME, guard_known_for, "guard.known_for", "30d", 3600, 31622400, LATER,
         "For how long after a good login an address is known to be the account's.")
-SETTING(COUNT, guard_ipv4_prefix, "guard.ipv4_prefix", "32", 8, 32, RELOAD,
+SETTING(COUNT, guard_ipv4_prefix, "guard.ipv4_prefix", "32", 8, 32, LATER,
         "How many bits of an IPv4 address make one address for the guard.")
-SETTING(COUNT, guard_ipv6_prefix, "guard.ipv6_prefix", "64", 32, 128, RELOAD,
+SETTING(COUNT, guard_ipv6_prefix, "guard.ipv6_prefix", "64", 32, 128, LATER,
         "The same for IPv6: who has one address there has mostly a whole /64.")
-SETTING(COUNT, guard_widen, "guard.widen", "8", 0, 256, RELOAD,
+SETTING(COUNT, guard_widen, "guard.widen", "8", 0, 256, LATER,
         "Blocked parts of an IPv6 network that block all of it: /56, then /48, then /32. 0: never.")
-SETTING(LIST, guard_allow, "guard.allow", "", 0, 10000, RELOAD,
+SETTING(LIST, guard_allow, "guard.allow", "", 0, 10000, LATER,
         "Addresses, networks and host names (looked up again and again) that are never blocked. They are "
         "still slowed down.")
-SETTING(COUNT, guard_allow_failures, "guard.allow_failures", "30", 1, 1000, RELOAD,
+SETTING(COUNT, guard_allow_failures, "guard.allow_failures", "30", 1, 1000, LATER,
         "Failed logins a minute that an allowed address may have; more get 454.")
-SETTING(LIST, guard_never, "guard.never", "loopback own", 0, 1000, RELOAD,
+SETTING(LIST, guard_never, "guard.never", "loopback own", 0, 1000, LATER,
         "Addresses and networks that the guard does not look at. `loopback`: 127.0.0.0/8 and ::1; `own`: the "
         "addresses of this host.")
-SETTING(WORD, guard_action, "guard.action", "explain|drop", 0, 0, RELOAD,
+SETTING(WORD, guard_action, "guard.action", "explain|drop", 0, 0, LATER,
         "`explain`: a blocked client is told why, and until when. `drop`: it gets no answer at all.")
-SETTING(COUNT, guard_drop_after, "guard.drop_after", "20", 0, 10000, RELOAD,
+SETTING(COUNT, guard_drop_after, "guard.drop_after", "20", 0, 10000, LATER,
         "Connections within a minute after which a blocked client is told nothing any more. 0: it always is.")
-SETTING(TIME, guard_delay_max, "guard.delay_max", "15s", 1, 60, RELOAD,
+SETTING(TIME, guard_delay_max, "guard.delay_max", "15s", 1, 60, LATER,
         "The longest wait for the answer to a failed login. It begins with auth.failure_delay and grows with "
         "each failure from the same address.")
-SETTING(COUNT, guard_max_addresses, "guard.max_addresses", "1000000", 1000, 16000000, RESTART,
+SETTING(COUNT, guard_max_addresses, "guard.max_addresses", "1000000", 1000, 16000000, LATER,
         "Addresses whose failed logins are kept in memory (about 60 bytes each); the oldest give way.")
-SETTING(COUNT, guard_max_blocks, "guard.max_blocks", "200000", 100, 4000000, RESTART,
+SETTING(COUNT, guard_max_blocks, "guard.max_blocks", "200000", 100, 4000000, LATER,
         "Blocks at a time (about 160 bytes each); the one that ends soonest gives way.")
 
-SETTING(FLAG, pop_before_smtp_enabled, "pop_before_smtp.enabled", "no", 0, 0, RELOAD,
+SETTING(FLAG, pop_before_smtp_enabled, "pop_before_smtp.enabled", "no", 0, 0, LATER,
         "Whether an address that logged in by IMAP or POP3 lately may send as that account without a login.")
-SETTING(TIME, pop_before_smtp_window, "pop_before_smtp.window", "1h", 60, 86400, RELOAD,
+SETTING(TIME, pop_before_smtp_window, "pop_before_smtp.window", "1h", 60, 86400, LATER,
         "How long after such a login.")
-SETTING(FLAG, pop_before_smtp_local, "pop_before_smtp.local", "no", 0, 0, RELOAD,
+SETTING(FLAG, pop_before_smtp_local, "pop_before_smtp.local", "no", 0, 0, LATER,
         "Whether loopback and the host's own addresses get this right, too. Only for tests: behind a proxy "
         "or webmail everyone comes from there.")
 
