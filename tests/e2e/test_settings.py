@@ -129,5 +129,12 @@ class Commands(Case):
         self.assertAlive(gate)
 
 
+class NotInForce(Case):
+    def test_what_governs_nothing_yet_is_said(self):
+        gate = self.server({"guard.max_failures": "7"})
+        self.assertTrue(poll(lambda: "guard.max_failures is set, but this version does not have what it governs" in "\n".join(gate.log())))
+        self.assertNotIn("guard.window", "\n".join(gate.log()))
+
+
 if __name__ == "__main__":
     unittest.main()
