@@ -275,6 +275,9 @@ static bool build_rooms(struct worker *w, const struct settings *settings, struc
         tls_policy_release(&policy);
         return false;
     }
+    if (error->len > 0) /* the spool found damaged messages, and holds them */
+        say(w, EVENT_WARNING, buf_str(error));
+    buf_clear(error);
     size_t loops = supplies_loops(settings);
     struct smtp_parts parts = {w->settings, w->auth, w->spool, w->journal, w->hostname};
     w->smtp = smtp_make(&parts, loops);
