@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import unittest
 
 import syscalls
@@ -53,6 +54,7 @@ class Sync(Case):
             thread.start()
         for thread in threads:
             thread.join()
+        time.sleep(0.5)  # for syncs that come late
         with open("/proc/%d/task/%d/children" % (gate.process.pid, gate.process.pid)) as children:
             os.kill(int(children.read().split()[0]), signal.SIGTERM)
         gate.process.wait(60)
