@@ -34,7 +34,8 @@ enum guard_done guard_block(struct guard *g, uint64_t now_ms, const struct guard
     guard_enter(g, now_ms);
     enum guard_done done = refuse_block(g, &order.net);
     if (done == GUARD_DONE) {
-        order.failures = counts_of(g->counts, &order.net.key, FAILURE_COUNTED);
+        struct place place = place_of(g, &order.net);
+        order.failures = counts_of(g->counts, &place, FAILURE_COUNTED);
         barrier_raise(g, &order);
         barrier_show(g, blocks_find(g->blocks, &order.net, 0), block_r);
     }
@@ -86,12 +87,14 @@ static void clear_counts(struct guard *g, const struct key_net *net)
     struct guard_change *change = changes_add(g->changes, GUARD_CHANGE_CLEARED);
     if (change != NULL && net != NULL)
         change->net = key_net_show(net);
-    if (net == NULL)
+    if (net == NULL) {
         counts_clear_all(g->counts);
-    else if (net->bits == KEY_BITS)
-        counts_clear(g->counts, &net->key);
-    else
+    } else if (net->bits == KEY_BITS) {
+        struct place place = place_of(g, net);
+        counts_clear(g->counts, &place);
+    } else {
         counts_clear_net(g->counts, net);
+    }
 }
 
 size_t guard_unblock(struct guard *g, uint64_t now_ms, const struct guard_net *net,
@@ -110,9 +113,9 @@ size_t guard_unblock(struct guard *g, uint64_t now_ms, const struct guard_net *n
         struct visit v;
         visit_address(g, &v, &net->address);
         past_forget(g->past, barrier_name(g, &key, 0));
-        past_forget(g->past, barrier_name(g, &v.place, 0));
-        if (key.bits == KEY_BITS && !same_net(&key, &v.place))
-            clear_counts(g, &v.place); /* who names an address means all that counts as one with it */
+        past_forget(g->past, barrier_name(g, &v.place.net, 0));
+        if (key.bits == KEY_BITS && !same_net(&key, &v.place.net))
+            clear_counts(g, &v.place.net); /* who names an address means all that counts as one with it */
     }
     guard_leave(g);
     return r.n;
@@ -134,9 +137,10 @@ static void notice_allow(struct guard *g, enum guard_change_kind kind, const str
 /* The block of one address that is allowed now: for IPv6 also that of what counts as one with it. */
 static void lift_address(struct guard *g, const struct key *address)
 {
-    struct block *block = blocks_cover(g->blocks, address, g->now);
+    struct place self = place_of(g, &(struct key_net){*address, KEY_BITS});
     unsigned bits = key_is_v4(address) ? g->rules.ipv4_prefix + KEY_V4_BITS : g->rules.ipv6_prefix;
-    for (; block != NULL && block->net.bits >= bits; block = blocks_cover(g->blocks, address, g->now))
+    struct block *block;
+    while ((block = blocks_cover(g->blocks, address, &self, 0, g->now)) != NULL && block->net.bits >= bits)
         barrier_lower(g, block, GUARD_END_LIFTED);
 }
 

@@ -106,5 +106,8 @@ const struct allow_entry *allow_at(const struct allow *a, uint32_t i)
 
 size_t allow_bytes(const struct allow *a)
 {
-    return sizeof *a + a->max * (sizeof *a->entries + 2 * sizeof *a->set.v4.ranges + GUARD_NOTE_MAX);
+    size_t bytes = sizeof *a + a->max * sizeof *a->entries;
+    for (uint32_t i = 0; i < a->n; i++)
+        bytes += 2 * sizeof *a->set.v4.ranges + strlen(a->entries[i].note) + 1;
+    return bytes;
 }

@@ -108,7 +108,7 @@ static void end_grants(struct guard *g, const struct key_net *net)
     if (grants_count(g->grants) == 0)
         return;
     if (net->bits == bits)
-        grants_end_place(g->grants, siphash(g->key, net->key.bytes, sizeof net->key.bytes), g->now);
+        grants_end_place(g->grants, place_of(g, net).print, g->now);
     else
         grants_end_net(g->grants, net, g->now);
 }
@@ -174,7 +174,8 @@ void barrier_raise(struct guard *g, const struct block_order *order)
         blocks_remove(g->blocks, there); /* the new one is told in its place */
     struct block *block = make(g, order);
     if (block->account == 0) {
-        counts_clear(g->counts, &block->net.key); /* a block uses them up */
+        struct place place = place_of(g, &block->net);
+        counts_clear(g->counts, &place); /* a block uses them up */
         end_grants(g, &block->net);
     }
     notice_block(g, GUARD_CHANGE_BLOCKED, block, GUARD_END_TIME);
@@ -187,10 +188,7 @@ struct block *barrier_of(const struct guard *g, const struct visit *v)
 {
     if (v->standing != STANDING_ORDINARY)
         return NULL;
-    struct block *block = blocks_cover(g->blocks, &v->exact, g->now);
-    if (block == NULL && v->account != 0)
-        block = blocks_find(g->blocks, &v->place, v->account);
-    return block != NULL && block->until > g->now ? block : NULL;
+    return blocks_cover(g->blocks, &v->exact, &v->place, v->account, g->now);
 }
 
 /* Counts a connection. How many there were within the last minute, but for some that are 50 s old or more. */

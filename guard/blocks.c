@@ -19,23 +19,32 @@ struct lengths {
     unsigned n;
 };
 
+/* A record's place in its bucket. Beside the records, which are large: who is not blocked touches none of
+ * them. */
+struct link {
+    uint32_t next; /* index + 1; of free records, too */
+    uint32_t tag;  /* part of the hash */
+};
+
 struct blocks {
-    uint8_t hash_key[16];
+    uint8_t print_key[16];
     struct block *records;
-    uint32_t max, fresh, freed; /* fresh: never used from there on; freed: index + 1, linked by next */
+    struct link *links;
+    uint32_t max, fresh, freed; /* fresh: never used from there on; freed: index + 1 */
     uint32_t *bucket, *part_bucket;
     uint32_t buckets; /* of each; a power of two */
     uint32_t *heap;   /* indexes; n of them */
-    uint32_t n;
+    uint32_t n, pairs;
     struct lengths lengths[FAMILIES];
 };
 
-struct blocks *blocks_make(uint32_t max, const uint8_t hash_key[16])
+struct blocks *blocks_make(uint32_t max, const uint8_t print_key[16])
 {
     struct blocks *b = xcalloc(1, sizeof *b);
-    memcpy(b->hash_key, hash_key, sizeof b->hash_key);
+    memcpy(b->print_key, print_key, sizeof b->print_key);
     b->max = max;
     b->records = xcalloc(max, sizeof *b->records);
+    b->links = xcalloc(max, sizeof *b->links);
     for (b->buckets = 1; b->buckets < max && b->buckets < 1U << 31;)
         b->buckets *= 2;
     b->bucket = xcalloc(b->buckets, sizeof *b->bucket);
@@ -53,6 +62,7 @@ void blocks_free(struct blocks **blocks)
     for (uint32_t i = 0; i < b->n; i++)
         free(b->records[b->heap[i]].reason);
     free(b->records);
+    free(b->links);
     free(b->bucket);
     free(b->part_bucket);
     free(b->heap);
@@ -61,12 +71,30 @@ void blocks_free(struct blocks **blocks)
 
 /* ---- hashing ---- */
 
-static uint32_t slot_of(const struct blocks *b, const struct key_net *net)
+/* From the print of its key, which whoever asks may have at hand. */
+static uint64_t hash_of_print(uint64_t print, unsigned bits)
 {
-    uint8_t bytes[sizeof net->key.bytes + 1];
-    memcpy(bytes, net->key.bytes, sizeof net->key.bytes);
-    bytes[sizeof bytes - 1] = (uint8_t)net->bits;
-    return (uint32_t)siphash(b->hash_key, bytes, sizeof bytes) & (b->buckets - 1);
+    return (print ^ bits) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint64_t hash_of(const struct blocks *b, const struct key_net *net)
+{
+    return hash_of_print(siphash(b->print_key, net->key.bytes, sizeof net->key.bytes), net->bits);
+}
+
+static uint32_t *bucket_of(const struct blocks *b, uint64_t hash)
+{
+    return &b->bucket[(hash >> 32) & (b->buckets - 1)];
+}
+
+static uint32_t *part_bucket_of(const struct blocks *b, const struct key_net *wide)
+{
+    return &b->part_bucket[(hash_of(b, wide) >> 32) & (b->buckets - 1)];
+}
+
+static uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)hash;
 }
 
 static uint32_t index_of(const struct blocks *b, const struct block *block)
@@ -79,34 +107,66 @@ static bool same_net(const struct key_net *a, const struct key_net *b)
     return a->bits == b->bits && key_equal(&a->key, &b->key);
 }
 
+/* From i on (index + 1) in its bucket: the next block of this network, of whatever account; NULL at the end.
+ */
+static struct block *next_of(const struct blocks *b, const struct key_net *net, uint64_t hash, uint32_t *i)
+{
+    while (*i != 0) {
+        uint32_t self = *i - 1;
+        *i = b->links[self].next;
+        if (b->links[self].tag == tag_of(hash) && same_net(&b->records[self].net, net))
+            return &b->records[self];
+    }
+    return NULL;
+}
+
+static struct block *find(const struct blocks *b, const struct key_net *net, uint64_t hash, uint64_t account)
+{
+    uint32_t i = *bucket_of(b, hash);
+    struct block *block;
+    while ((block = next_of(b, net, hash, &i)) != NULL && block->account != account)
+        ;
+    return block;
+}
+
 struct block *blocks_find(const struct blocks *b, const struct key_net *net, uint64_t account)
 {
-    for (uint32_t i = b->bucket[slot_of(b, net)]; i != 0; i = b->records[i - 1].next)
-        if (b->records[i - 1].account == account && same_net(&b->records[i - 1].net, net))
-            return &b->records[i - 1];
-    return NULL;
+    return find(b, net, hash_of(b, net), account);
 }
 
 uint32_t blocks_pairs(const struct blocks *b, const struct key_net *net, uint32_t now)
 {
-    uint32_t pairs = 0;
-    for (uint32_t i = b->bucket[slot_of(b, net)]; i != 0; i = b->records[i - 1].next) {
-        const struct block *block = &b->records[i - 1];
-        pairs += block->account != 0 && block->until > now && same_net(&block->net, net);
-    }
+    uint64_t hash = hash_of(b, net);
+    uint32_t i = *bucket_of(b, hash), pairs = 0;
+    const struct block *block;
+    while ((block = next_of(b, net, hash, &i)) != NULL)
+        pairs += block->account != 0 && block->until > now;
     return pairs;
 }
 
-struct block *blocks_cover(const struct blocks *b, const struct key *address, uint32_t now)
+struct block *blocks_cover(const struct blocks *b, const struct key *address, const struct place *place,
+                           uint64_t account, uint32_t now)
 {
     const struct lengths *lengths = &b->lengths[key_is_v4(address)];
+    uint64_t at_place = hash_of_print(place->print, place->net.bits);
+    struct block *found = NULL;
     for (unsigned i = 0; i < lengths->n; i++) {
         struct key_net net = {key_cut(address, lengths->used[i]), lengths->used[i]};
-        struct block *found = blocks_find(b, &net, 0);
+        found = find(b, &net, same_net(&net, &place->net) ? at_place : hash_of(b, &net), 0);
         if (found != NULL && found->until > now)
             return found;
     }
-    return NULL;
+    found = account != 0 && b->pairs > 0 ? find(b, &place->net, at_place, account) : NULL;
+    return found != NULL && found->until > now ? found : NULL;
+}
+
+void blocks_prefetch(const struct blocks *b, const struct place *place, enum key_look look)
+{
+    const uint32_t *bucket = bucket_of(b, hash_of_print(place->print, place->net.bits));
+    if (look == LOOK_BUCKET)
+        __builtin_prefetch(bucket);
+    else if (*bucket != 0)
+        __builtin_prefetch(&b->links[*bucket - 1]);
 }
 
 /* ---- parts of wider networks ---- */
@@ -128,7 +188,7 @@ bool blocks_wider(const struct key_net *net, struct key_net *wide_r)
 uint32_t blocks_parts(const struct blocks *b, const struct key_net *wide, uint32_t now)
 {
     uint32_t parts = 0;
-    for (uint32_t i = b->part_bucket[slot_of(b, wide)]; i != 0; i = b->records[i - 1].next_part) {
+    for (uint32_t i = *part_bucket_of(b, wide); i != 0; i = b->records[i - 1].next_part) {
         const struct block *block = &b->records[i - 1];
         struct key_net of;
         parts += block->until > now && blocks_wider(&block->net, &of) && same_net(&of, wide);
@@ -140,7 +200,7 @@ uint32_t blocks_parts(const struct blocks *b, const struct key_net *wide, uint32
 static uint32_t *part_list(struct blocks *b, struct block *block)
 {
     struct key_net wide;
-    return block->part && blocks_wider(&block->net, &wide) ? &b->part_bucket[slot_of(b, &wide)] : NULL;
+    return block->part && blocks_wider(&block->net, &wide) ? part_bucket_of(b, &wide) : NULL;
 }
 
 /* ---- the heap ---- */
@@ -214,14 +274,15 @@ struct block *blocks_add(struct blocks *b, const struct block *block)
         return NULL;
     uint32_t i = b->freed;
     if (i != 0)
-        b->freed = b->records[i - 1].next;
+        b->freed = b->links[i - 1].next;
     else
         i = ++b->fresh;
     struct block *added = &b->records[i - 1];
-    uint32_t *bucket = &b->bucket[slot_of(b, &block->net)];
+    uint64_t hash = hash_of(b, &block->net);
+    uint32_t *bucket = bucket_of(b, hash);
     *added = *block;
     added->present = true;
-    added->next = *bucket;
+    b->links[i - 1] = (struct link){*bucket, tag_of(hash)};
     *bucket = i;
     uint32_t *parts = part_list(b, added);
     if (parts != NULL) {
@@ -230,6 +291,8 @@ struct block *blocks_add(struct blocks *b, const struct block *block)
     }
     if (added->account == 0)
         count_length(b, &added->net, true);
+    else
+        b->pairs++;
     b->n++;
     put(b, b->n - 1, i - 1);
     sift_up(b, b->n - 1);
@@ -239,10 +302,10 @@ struct block *blocks_add(struct blocks *b, const struct block *block)
 void blocks_remove(struct blocks *b, struct block *block)
 {
     uint32_t self = index_of(b, block) + 1, place = block->place;
-    uint32_t *link = &b->bucket[slot_of(b, &block->net)];
+    uint32_t *link = bucket_of(b, hash_of(b, &block->net));
     while (*link != self)
-        link = &b->records[*link - 1].next;
-    *link = block->next;
+        link = &b->links[*link - 1].next;
+    *link = b->links[self - 1].next;
     uint32_t *part = part_list(b, block);
     while (part != NULL && *part != self)
         part = &b->records[*part - 1].next_part;
@@ -250,13 +313,16 @@ void blocks_remove(struct blocks *b, struct block *block)
         *part = block->next_part;
     if (block->account == 0)
         count_length(b, &block->net, false);
+    else
+        b->pairs--;
     uint32_t last = b->heap[--b->n];
     if (place < b->n) {
         put(b, place, last);
         blocks_moved(b, &b->records[last]);
     }
     free(block->reason);
-    *block = (struct block){.next = b->freed};
+    *block = (struct block){.present = false};
+    b->links[self - 1].next = b->freed;
     b->freed = self;
 }
 
@@ -275,6 +341,6 @@ struct block *blocks_next(const struct blocks *b, uint32_t *cursor)
 
 size_t blocks_bytes(const struct blocks *b)
 {
-    return sizeof *b + b->max * (sizeof *b->records + sizeof *b->heap) +
+    return sizeof *b + b->max * (sizeof *b->records + sizeof *b->links + sizeof *b->heap) +
            b->buckets * (sizeof *b->bucket + sizeof *b->part_bucket);
 }

@@ -19,16 +19,17 @@ struct block {
     uint32_t hits_at;                        /* the piece of time that the newest of hits_lately is */
     uint16_t hits_lately[BLOCK_HITS_PIECES]; /* connections by piece of time, in turn */
     uint16_t cause;                          /* enum cause_id */
-    bool dropped;
-    bool part; /* counts towards the block of a wider network */
+    bool dropped : 1;
+    bool part : 1;    /* counts towards the block of a wider network */
+    bool present : 1; /* the table's, as what stands below reason */
     char account_text[GUARD_ACCOUNT_MAX], helo[GUARD_HELO_MAX];
-    char *reason;                    /* or NULL; the table frees it */
-    uint32_t next, next_part, place; /* the table's */
-    bool present;
+    char *reason; /* or NULL; the table frees it */
+    uint32_t next_part, place;
 };
 
 struct blocks;
-struct blocks *blocks_make(uint32_t max, const uint8_t hash_key[16]);
+/* print_key: that of the prints in places. */
+struct blocks *blocks_make(uint32_t max, const uint8_t print_key[16]);
 void blocks_free(struct blocks **blocks);
 
 /*
@@ -36,8 +37,13 @@ void blocks_free(struct blocks **blocks);
  * The block of exactly this network (and account, if not 0), ended or not, or NULL.
  */
 struct block *blocks_find(const struct blocks *blocks, const struct key_net *net, uint64_t account);
-/* The block of the smallest network with this address; pairs do not count. */
-struct block *blocks_cover(const struct blocks *blocks, const struct key *address, uint32_t now);
+/*
+ * The block of the smallest network with this address; if there is none, that of this account at this place.
+ * account 0: pairs do not count. place: the address, or one that it is in.
+ */
+struct block *blocks_cover(const struct blocks *blocks, const struct key *address, const struct place *place,
+                           uint64_t account, uint32_t now);
+void blocks_prefetch(const struct blocks *blocks, const struct place *place, enum key_look look);
 /* How many accounts are refused at exactly this network. */
 uint32_t blocks_pairs(const struct blocks *blocks, const struct key_net *net, uint32_t now);
 /* How many blocks that are parts of it does the wider network have. */

@@ -16,7 +16,7 @@ struct counted {
 };
 
 struct counts {
-    uint8_t hash_key[16];
+    uint8_t print_key[16];
     struct counted *addresses;
     uint32_t max_addresses, used_addresses, fresh,
         freed;        /* fresh: never used from there on; freed: index + 1 */
@@ -27,10 +27,10 @@ struct counts {
     uint64_t displaced;
 };
 
-struct counts *counts_make(uint32_t addresses, uint32_t failures, const uint8_t hash_key[16])
+struct counts *counts_make(uint32_t addresses, uint32_t failures, const uint8_t print_key[16])
 {
     struct counts *c = xcalloc(1, sizeof *c);
-    memcpy(c->hash_key, hash_key, sizeof c->hash_key);
+    memcpy(c->print_key, print_key, sizeof c->print_key);
     c->max_addresses = addresses;
     c->addresses = xcalloc(addresses, sizeof *c->addresses);
     for (c->buckets = 1; c->buckets < addresses && c->buckets < 1U << 31;)
@@ -55,17 +55,26 @@ void counts_free(struct counts **counts)
 
 /* ---- addresses ---- */
 
-static uint32_t *bucket_of(const struct counts *c, const struct key *key)
+static uint32_t *bucket_of(const struct counts *c, uint64_t print)
 {
-    return &c->bucket[siphash(c->hash_key, key->bytes, sizeof key->bytes) & (c->buckets - 1)];
+    return &c->bucket[print & (c->buckets - 1)];
 }
 
-static struct counted *find(const struct counts *c, const struct key *key)
+static struct counted *find(const struct counts *c, const struct place *place)
 {
-    for (uint32_t i = *bucket_of(c, key); i != 0; i = c->addresses[i - 1].next)
-        if (key_equal(&c->addresses[i - 1].key, key))
+    for (uint32_t i = *bucket_of(c, place->print); i != 0; i = c->addresses[i - 1].next)
+        if (key_equal(&c->addresses[i - 1].key, &place->net.key))
             return &c->addresses[i - 1];
     return NULL;
+}
+
+void counts_prefetch(const struct counts *c, const struct place *place, enum key_look look)
+{
+    const uint32_t *bucket = bucket_of(c, place->print);
+    if (look == LOOK_BUCKET)
+        __builtin_prefetch(bucket);
+    else if (*bucket != 0)
+        __builtin_prefetch(&c->addresses[*bucket - 1]);
 }
 
 static uint32_t index_of(const struct counts *c, const struct counted *a)
@@ -75,7 +84,8 @@ static uint32_t index_of(const struct counts *c, const struct counted *a)
 
 static void forget_address(struct counts *c, struct counted *a)
 {
-    uint32_t self = index_of(c, a), *link = bucket_of(c, &a->key);
+    uint64_t print = siphash(c->print_key, a->key.bytes, sizeof a->key.bytes);
+    uint32_t self = index_of(c, a), *link = bucket_of(c, print);
     while (*link != self)
         link = &c->addresses[*link - 1].next;
     *link = a->next;
@@ -116,7 +126,7 @@ static void displace(struct counts *c)
     drop_oldest(c);
 }
 
-static struct counted *remember_address(struct counts *c, const struct key *key)
+static struct counted *remember_address(struct counts *c, const struct place *place)
 {
     while (c->used_addresses == c->max_addresses)
         displace(c); /* each address has a failure in the ring, so this ends */
@@ -126,20 +136,20 @@ static struct counted *remember_address(struct counts *c, const struct key *key)
     else
         i = ++c->fresh;
     struct counted *a = &c->addresses[i - 1];
-    uint32_t *bucket = bucket_of(c, key);
-    *a = (struct counted){.key = *key, .next = *bucket};
+    uint32_t *bucket = bucket_of(c, place->print);
+    *a = (struct counted){.key = place->net.key, .next = *bucket};
     *bucket = i;
     c->used_addresses++;
     return a;
 }
 
-void counts_add(struct counts *c, const struct key *address, const struct failure *failure)
+void counts_add(struct counts *c, const struct place *place, const struct failure *failure)
 {
     if (c->n == c->max_failures)
         displace(c);
-    struct counted *a = find(c, address);
+    struct counted *a = find(c, place);
     if (a == NULL)
-        a = remember_address(c, address);
+        a = remember_address(c, place);
     if (a->n[failure->kind] == UINT16_MAX)
         return; /* far above every limit already */
     uint32_t at = (uint32_t)(((uint64_t)c->oldest + c->n) % c->max_failures);
@@ -159,9 +169,9 @@ static struct counts_walk walk_of(struct counts *c, const struct counted *a, enu
     return a != NULL ? (struct counts_walk){c, a->newest[kind], a->n[kind]} : (struct counts_walk){c, 0, 0};
 }
 
-struct counts_walk counts_walk(struct counts *c, const struct key *address, enum failure_kind kind)
+struct counts_walk counts_walk(struct counts *c, const struct place *place, enum failure_kind kind)
 {
-    return walk_of(c, find(c, address), kind);
+    return walk_of(c, find(c, place), kind);
 }
 
 /* `before` of the last one may point anywhere: the number says where to stop. */
@@ -187,9 +197,9 @@ static void clear(struct counts *c, struct counted *a)
     forget_address(c, a);
 }
 
-void counts_clear(struct counts *c, const struct key *address)
+void counts_clear(struct counts *c, const struct place *place)
 {
-    struct counted *a = find(c, address);
+    struct counted *a = find(c, place);
     if (a != NULL)
         clear(c, a);
 }
@@ -210,9 +220,9 @@ void counts_clear_net(struct counts *c, const struct key_net *net)
     }
 }
 
-uint32_t counts_of(const struct counts *c, const struct key *address, enum failure_kind kind)
+uint32_t counts_of(const struct counts *c, const struct place *place, enum failure_kind kind)
 {
-    const struct counted *a = find(c, address);
+    const struct counted *a = find(c, place);
     return a != NULL ? a->n[kind] : 0;
 }
 

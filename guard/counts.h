@@ -24,27 +24,30 @@ struct failure {
 };
 
 struct counts;
-struct counts *counts_make(uint32_t addresses, uint32_t failures, const uint8_t hash_key[16]);
+/* print_key: that of the prints in places. */
+struct counts *counts_make(uint32_t addresses, uint32_t failures, const uint8_t print_key[16]);
 void counts_free(struct counts **counts);
 
 /* Forgets what came at or before that second. */
 void counts_expire(struct counts *counts, uint32_t until);
 /* failure: at (never before that of the last one), account, password, kind, unknown. */
-void counts_add(struct counts *counts, const struct key *address, const struct failure *failure);
+void counts_add(struct counts *counts, const struct place *place, const struct failure *failure);
 /* Takes all failures of an address out of its numbers. */
-void counts_clear(struct counts *counts, const struct key *address);
+void counts_clear(struct counts *counts, const struct place *place);
 void counts_clear_all(struct counts *counts);
 void counts_clear_net(struct counts *counts, const struct key_net *net);
 /* How many lie in the window. */
-uint32_t counts_of(const struct counts *counts, const struct key *address, enum failure_kind kind);
+uint32_t counts_of(const struct counts *counts, const struct place *place, enum failure_kind kind);
 
 /* The failures of an address, newest first: NULL at the end. */
 struct counts_walk {
     struct counts *counts;
     uint32_t next, left;
 };
-struct counts_walk counts_walk(struct counts *counts, const struct key *address, enum failure_kind kind);
+struct counts_walk counts_walk(struct counts *counts, const struct place *place, enum failure_kind kind);
 struct failure *counts_next(struct counts_walk *walk);
+
+void counts_prefetch(const struct counts *counts, const struct place *place, enum key_look look);
 
 struct counts_size {
     size_t bytes;

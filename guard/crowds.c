@@ -11,15 +11,15 @@ struct member {
 };
 
 struct crowd {
-    uint64_t name;
-    uint32_t n;              /* 0: free */
+    uint32_t n;
     struct member members[]; /* room of them */
 };
 
 struct crowds {
     uint32_t sets, room;
-    size_t stride; /* bytes from crowd to crowd */
-    char *table;   /* sets * WAYS crowds */
+    size_t stride;   /* bytes from crowd to crowd */
+    uint64_t *names; /* sets * WAYS; those of a set lie in one cache line. 0: free */
+    char *table;     /* as many crowds */
 };
 
 struct crowds *crowds_make(uint32_t members, uint32_t limit)
@@ -29,6 +29,7 @@ struct crowds *crowds_make(uint32_t members, uint32_t limit)
     c->sets = members / c->room / WAYS;
     c->sets += c->sets == 0;
     c->stride = sizeof(struct crowd) + c->room * sizeof(struct member);
+    c->names = xcalloc((size_t)c->sets * WAYS, sizeof *c->names);
     c->table = xcalloc((size_t)c->sets * WAYS, c->stride);
     return c;
 }
@@ -37,23 +38,28 @@ void crowds_free(struct crowds **crowds)
 {
     if (*crowds == NULL)
         return;
+    free((*crowds)->names);
     free((*crowds)->table);
     free(*crowds);
     *crowds = NULL;
 }
 
-static struct crowd *way(const struct crowds *c, uint64_t name, unsigned i)
+static size_t set_of(const struct crowds *c, uint64_t name)
 {
-    return (void *)(c->table + ((size_t)(name % c->sets) * WAYS + i) * c->stride);
+    return (size_t)(name % c->sets) * WAYS;
+}
+
+static struct crowd *crowd_at(const struct crowds *c, size_t place)
+{
+    return (void *)(c->table + place * c->stride);
 }
 
 static struct crowd *find(const struct crowds *c, uint64_t name)
 {
-    for (unsigned i = 0; i < WAYS; i++) {
-        struct crowd *crowd = way(c, name, i);
-        if (crowd->n > 0 && crowd->name == name)
-            return crowd;
-    }
+    size_t set = set_of(c, name);
+    for (size_t i = set; i < set + WAYS; i++)
+        if (c->names[i] == name)
+            return crowd_at(c, i);
     return NULL;
 }
 
@@ -68,13 +74,13 @@ static uint64_t worth(const struct crowd *crowd, uint32_t until)
 
 static struct crowd *take(const struct crowds *c, uint64_t name, uint32_t until)
 {
-    struct crowd *least = way(c, name, 0);
-    for (unsigned i = 1; i < WAYS; i++)
-        if (worth(way(c, name, i), until) < worth(least, until))
-            least = way(c, name, i);
-    least->name = name;
-    least->n = 0;
-    return least;
+    size_t set = set_of(c, name), least = set;
+    for (size_t i = set + 1; i < set + WAYS; i++)
+        if (worth(crowd_at(c, i), until) < worth(crowd_at(c, least), until))
+            least = i;
+    c->names[least] = name;
+    crowd_at(c, least)->n = 0;
+    return crowd_at(c, least);
 }
 
 void crowds_add(struct crowds *c, uint64_t name, uint64_t member, uint32_t now, uint32_t until)
@@ -102,7 +108,13 @@ uint32_t crowds_others(const struct crowds *c, uint64_t name, uint64_t except, u
     return others;
 }
 
+void crowds_prefetch(const struct crowds *c, uint64_t name, enum key_look look)
+{
+    const struct crowd *crowd = look == LOOK_RECORD ? find(c, name) : NULL;
+    __builtin_prefetch(crowd != NULL ? (const void *)crowd : &c->names[set_of(c, name)]);
+}
+
 size_t crowds_bytes(const struct crowds *c)
 {
-    return sizeof *c + (size_t)c->sets * WAYS * c->stride;
+    return sizeof *c + (size_t)c->sets * WAYS * (c->stride + sizeof *c->names);
 }

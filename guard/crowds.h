@@ -8,17 +8,19 @@
 #ifndef GP_GUARD_CROWDS_H
 #define GP_GUARD_CROWDS_H
 
-#include "base/base.h"
+#include "guard/key.h"
 
 struct crowds;
 /* Crowds of up to limit + 1 members each, as many as have space for that many members in all. */
 struct crowds *crowds_make(uint32_t members, uint32_t limit);
 void crowds_free(struct crowds **crowds);
 
-/* Names and members are prints. now: seconds, never going back. Members at or before `until` do not count. */
+/* Names (never 0) and members are prints. now: seconds, never going back. Members at or before `until` do not
+ * count. */
 void crowds_add(struct crowds *crowds, uint64_t name, uint64_t member, uint32_t now, uint32_t until);
 /* Members of a name, `except` aside; never more than limit + 1. */
 uint32_t crowds_others(const struct crowds *crowds, uint64_t name, uint64_t except, uint32_t until);
+void crowds_prefetch(const struct crowds *crowds, uint64_t name, enum key_look look);
 size_t crowds_bytes(const struct crowds *crowds);
 
 #endif

@@ -207,7 +207,7 @@ struct guard *guard_make(const struct guard_rules *rules, const uint8_t key[GUAR
     g->counts = counts_make(s->addresses, s->failures, key);
     g->blocks = blocks_make(s->blocks, key);
     g->past = past_make(PAST_MAX);
-    g->memory = memory_make(s->accounts, s->logins, key);
+    g->memory = memory_make(s->accounts, s->logins);
     g->grants = grants_make(s->grants);
     g->allow = allow_make(s->allowed);
     g->desks = desks_make();

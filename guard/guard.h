@@ -33,7 +33,7 @@ enum {
     GUARD_KEY_SIZE = 16,
     GUARD_NO_PWHASH = -1,
     GUARD_ACCOUNT_MAX = 48, /* texts with their NUL; what is cut ends with "..." */
-    GUARD_HELO_MAX = 40,
+    GUARD_HELO_MAX = 32,
     GUARD_NOTE_MAX = 128,
     GUARD_GRANT_ACCOUNT_MAX = 328,
 };

@@ -68,12 +68,14 @@ struct visit {
     enum standing standing;
     bool has_address; /* else it is nobody to block: STANDING_NEVER */
     struct key exact;
-    struct key_net place;     /* what counts as one address: for one that is allowed, itself alone */
+    struct place place;       /* for one that is allowed, itself alone */
     uint64_t home;            /* print of the ordinary place, for what is remembered of accounts */
     uint64_t account;         /* print */
     struct password password; /* print and pwhash of what was tried */
     char account_text[GUARD_ACCOUNT_MAX], helo[GUARD_HELO_MAX];
 };
+/* A network taken for one place. */
+struct place place_of(const struct guard *g, const struct key_net *net);
 void visit_address(struct guard *g, struct visit *v, const struct addr *from);
 void visit_make(struct guard *g, struct visit *v, const struct guard_try *attempt);
 /* Lists may have changed since. */
@@ -98,7 +100,7 @@ enum cause_id verdict_crowd(struct guard *g, const struct visit *v);
 /* A failure was counted: blocks what it is time to block. */
 void verdict_failure(struct guard *g, const struct visit *v);
 /* The failures of this account there led to the refusal of the pair: they count for the address only. */
-void verdict_use_up(struct guard *g, const struct key *place, uint64_t account);
+void verdict_use_up(struct guard *g, const struct place *place, uint64_t account);
 /* Blocks the address of a guess that comes in a crowd. */
 void verdict_bar_crowd(struct guard *g, const struct visit *v, enum cause_id cause);
 

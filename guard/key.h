@@ -29,6 +29,18 @@ struct key_net {
 };
 /* An IPv6 network that holds the IPv6 forms of IPv4 addresses is none of IPv4. */
 bool key_net_is_v4(const struct key_net *net);
+/* What counts as one address. */
+struct place {
+    struct key_net net;
+    uint64_t print; /* of net.key, keyed: what tables hash it by */
+};
+
+/*
+ * Tables are larger than the caches. Who will soon ask about something may have all of them fetch what they
+ * look at first, and then what that points to.
+ */
+enum key_look { LOOK_BUCKET, LOOK_RECORD };
+
 /* False when address has no family, or too many bits. */
 bool key_net_of(const struct guard_net *net, struct key_net *net_r);
 struct guard_net key_net_show(const struct key_net *net);

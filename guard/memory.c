@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-#include "guard/siphash.h"
-
 enum {
     LOGINS_MAX = 64, /* of an account */
     SAMPLE = 16,     /* as many are looked at to find an old one */
@@ -39,7 +37,6 @@ struct pool { /* of indexes */
 };
 
 struct memory {
-    uint8_t hash_key[16];
     struct account *accounts;
     struct login *logins;
     struct pool account_pool, login_pool;
@@ -55,10 +52,9 @@ static uint32_t power_of_two(uint32_t at_least)
     return n;
 }
 
-struct memory *memory_make(uint32_t accounts, uint32_t logins, const uint8_t hash_key[16])
+struct memory *memory_make(uint32_t accounts, uint32_t logins)
 {
     struct memory *m = xcalloc(1, sizeof *m);
-    memcpy(m->hash_key, hash_key, sizeof m->hash_key);
     m->account_pool.max = accounts;
     m->login_pool.max = logins;
     m->account_buckets = power_of_two(accounts);
@@ -100,10 +96,11 @@ static uint32_t *account_bucket(const struct memory *m, uint64_t name)
     return &m->account_bucket[name & (m->account_buckets - 1)];
 }
 
+/* Both are keyed prints already: mixing them is enough. */
 static uint32_t *pair_bucket(const struct memory *m, uint64_t account, uint64_t place)
 {
-    const uint64_t pair[2] = {account, place};
-    return &m->pair_bucket[siphash(m->hash_key, pair, sizeof pair) & (m->login_buckets - 1)];
+    uint64_t mixed = (account ^ (place << 32 | place >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+    return &m->pair_bucket[(mixed >> 32) & (m->login_buckets - 1)];
 }
 
 static uint32_t *place_bucket(const struct memory *m, uint64_t place)
@@ -119,11 +116,10 @@ static uint32_t find_account(const struct memory *m, uint64_t name)
     return i;
 }
 
-static uint32_t find_login(const struct memory *m, uint64_t name, uint64_t place)
+static uint32_t find_login(const struct memory *m, uint32_t account, uint64_t place)
 {
-    uint32_t i = *pair_bucket(m, name, place);
-    while (i != NONE &&
-           (m->logins[i - 1].place != place || m->accounts[m->logins[i - 1].account - 1].name != name))
+    uint32_t i = *pair_bucket(m, m->accounts[account - 1].name, place);
+    while (i != NONE && (m->logins[i - 1].place != place || m->logins[i - 1].account != account))
         i = m->logins[i - 1].next;
     return i;
 }
@@ -232,7 +228,7 @@ static struct login *add_login(struct memory *m, uint32_t account, uint64_t plac
 
 static struct login *mark_login(struct memory *m, uint32_t account, uint64_t place, uint32_t last)
 {
-    uint32_t self = find_login(m, account_at(m, account)->name, place);
+    uint32_t self = find_login(m, account, place);
     if (self == NONE)
         return add_login(m, account, place, last);
     struct login *l = login_at(m, self);
@@ -324,25 +320,46 @@ void memory_put_password(struct memory *m, uint64_t account, const struct passwo
 
 /* ---- questions ---- */
 
-bool memory_knows(struct memory *m, uint64_t account, uint64_t place, uint32_t after)
+bool memory_knows(const struct memory *m, uint64_t account, uint64_t place, uint32_t after)
 {
-    const struct login *l = login_at(m, find_login(m, account, place));
+    uint32_t self = find_account(m, account);
+    const struct login *l = self != NONE ? login_at(m, find_login(m, self, place)) : NULL;
     return l != NULL && l->last > after;
 }
 
-bool memory_other(struct memory *m, uint64_t account, uint64_t place, uint32_t after)
+enum memory_who memory_who(const struct memory *m, uint64_t account, uint64_t place, uint32_t after)
 {
+    enum memory_who who = MEMORY_NOBODY;
     for (uint32_t i = *place_bucket(m, place); i != NONE; i = login_at(m, i)->older) {
         const struct login *l = login_at(m, i);
         if (l->last <= after)
-            return false;
-        if (l->place == place && account_at(m, l->account)->name != account)
-            return true;
+            break;
+        if (l->place != place)
+            continue;
+        if (account_at(m, l->account)->name != account)
+            return MEMORY_OTHER;
+        who = MEMORY_SAME;
     }
-    return false;
+    return who;
 }
 
-bool memory_password(struct memory *m, uint64_t account, const struct password *tried, uint32_t now,
+void memory_prefetch(const struct memory *m, uint64_t account, uint64_t place, enum key_look look)
+{
+    const uint32_t *name = account_bucket(m, account), *at = place_bucket(m, place);
+    if (look == LOOK_BUCKET) {
+        __builtin_prefetch(name);
+        __builtin_prefetch(at);
+        return;
+    }
+    if (*name != NONE) {
+        __builtin_prefetch(&account_at(m, *name)->name);
+        __builtin_prefetch(&account_at(m, *name)->passwords.list[PASSWORDS_MAX - 1]);
+    }
+    if (*at != NONE)
+        __builtin_prefetch(login_at(m, *at));
+}
+
+bool memory_password(const struct memory *m, uint64_t account, const struct password *tried, uint32_t now,
                      bool *surely_r, uint32_t *replaced_r)
 {
     const struct account *a = account_at(m, find_account(m, account));

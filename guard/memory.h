@@ -7,12 +7,13 @@
 #ifndef GP_GUARD_MEMORY_H
 #define GP_GUARD_MEMORY_H
 
+#include "guard/key.h"
 #include "guard/passwords.h"
 
 enum { MEMORY_STORE_EVERY = 900 }; /* seconds between two notices to the store about one login */
 
 struct memory;
-struct memory *memory_make(uint32_t accounts, uint32_t logins, const uint8_t hash_key[16]);
+struct memory *memory_make(uint32_t accounts, uint32_t logins);
 void memory_free(struct memory **memory);
 
 /*
@@ -26,13 +27,15 @@ void memory_put_place(struct memory *memory, uint64_t account, uint64_t place, u
 void memory_put_password(struct memory *memory, uint64_t account, const struct password *password);
 
 /* Did account log in from place after that second? */
-bool memory_knows(struct memory *memory, uint64_t account, uint64_t place, uint32_t after);
-/* Did another account? */
-bool memory_other(struct memory *memory, uint64_t account, uint64_t place, uint32_t after);
+bool memory_knows(const struct memory *memory, uint64_t account, uint64_t place, uint32_t after);
+/* Who logged in from there after that second: this account alone, or (also) another one? */
+enum memory_who { MEMORY_NOBODY, MEMORY_SAME, MEMORY_OTHER };
+enum memory_who memory_who(const struct memory *memory, uint64_t account, uint64_t place, uint32_t after);
+void memory_prefetch(const struct memory *memory, uint64_t account, uint64_t place, enum key_look look);
 
 /* Was this password right for the account? As passwords_have. */
-bool memory_password(struct memory *memory, uint64_t account, const struct password *tried, uint32_t now,
-                     bool *surely_r, uint32_t *replaced_r);
+bool memory_password(const struct memory *memory, uint64_t account, const struct password *tried,
+                     uint32_t now, bool *surely_r, uint32_t *replaced_r);
 
 struct memory_size {
     size_t bytes;

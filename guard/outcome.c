@@ -14,10 +14,9 @@ uint64_t outcome_delay_ms(struct guard *g, const struct visit *v)
 {
     const struct guard_rules *r = &g->rules;
     uint64_t delay = r->delay_first_ms, most = r->delay_max_ms > delay ? r->delay_max_ms : delay;
-    uint32_t failures = v->standing == STANDING_NEVER
-                            ? 0
-                            : counts_of(g->counts, &v->place.key, FAILURE_COUNTED) +
-                                  counts_of(g->counts, &v->place.key, FAILURE_SPARED);
+    uint32_t failures = v->standing == STANDING_NEVER ? 0
+                                                      : counts_of(g->counts, &v->place, FAILURE_COUNTED) +
+                                                            counts_of(g->counts, &v->place, FAILURE_SPARED);
     for (uint32_t i = 1; i < failures && delay < most; i++)
         delay *= 2;
     uint64_t by_chance = guard_random(g, delay / 4 + 1);
@@ -39,7 +38,7 @@ static void learn(struct guard *g, const struct visit *v)
     if (change == NULL)
         return;
     change->login =
-        (struct guard_login){.address = key_net_show(&v->place).address,
+        (struct guard_login){.address = key_net_show(&v->place.net).address,
                              .account_print = v->account,
                              .pwhash = used.pwhash == PASSWORD_NO_PWHASH ? GUARD_NO_PWHASH : used.pwhash,
                              .first_at = wall_of(g, used.first),
@@ -87,7 +86,7 @@ static bool is_echo(struct guard *g, const struct visit *v, const struct guard_f
 
 static bool is_repeated(struct guard *g, const struct visit *v)
 {
-    struct counts_walk walk = counts_walk(g->counts, &v->place.key, FAILURE_COUNTED);
+    struct counts_walk walk = counts_walk(g->counts, &v->place, FAILURE_COUNTED);
     const struct failure *f;
     if (!g->rules.distinct || v->password.pwhash == PASSWORD_NO_PWHASH)
         return false;
@@ -104,11 +103,11 @@ static void record(struct guard *g, const struct visit *v, enum failure_kind kin
                                     .password = v->password.pwhash,
                                     .kind = kind,
                                     .unknown = unknown};
-    counts_add(g->counts, &v->place.key, &failure);
+    counts_add(g->counts, &v->place, &failure);
     struct guard_change *change = changes_add(g->changes, GUARD_CHANGE_FAILED);
     if (change != NULL)
         change->failure = (struct guard_failure){
-            .address = key_net_show(&v->place).address,
+            .address = key_net_show(&v->place.net).address,
             .account_print = v->account,
             .pwhash = v->password.pwhash == PASSWORD_NO_PWHASH ? GUARD_NO_PWHASH : v->password.pwhash,
             .account_unknown = unknown,
@@ -145,9 +144,8 @@ static void fail(struct guard *g, const struct visit *v, bool stale, const struc
                  enum echo_side side, struct guard_result *r)
 {
     struct spare spare = visit_spare(g, v);
-    bool forgiven =
-        spare.spared || (stale && g->rules.forgive_stale &&
-                         counts_of(g->counts, &v->place.key, FAILURE_SPARED) < g->rules.stale_max);
+    bool forgiven = spare.spared || (stale && g->rules.forgive_stale &&
+                                     counts_of(g->counts, &v->place, FAILURE_SPARED) < g->rules.stale_max);
     bool known_here = visit_is_known(g, v);
     r->cause = stale || forgiven ? CAUSE_AUTH_STALE : CAUSE_AUTH_WRONG;
     if (side == ECHO_REPORT && spare.spared && spare.last)

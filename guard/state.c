@@ -72,8 +72,8 @@ void guard_look(struct guard *g, uint64_t now_ms, const struct addr *from, struc
     *state_r = (struct guard_state){.never = v.standing == STANDING_NEVER,
                                     .allowed = v.standing == STANDING_ALLOWED};
     if (v.standing != STANDING_NEVER) {
-        state_r->failures = counts_of(g->counts, &v.place.key, FAILURE_COUNTED);
-        state_r->spared = counts_of(g->counts, &v.place.key, FAILURE_SPARED);
+        state_r->failures = counts_of(g->counts, &v.place, FAILURE_COUNTED);
+        state_r->spared = counts_of(g->counts, &v.place, FAILURE_SPARED);
     }
     const struct block *block = barrier_of(g, &v);
     state_r->blocked = block != NULL;
@@ -166,8 +166,9 @@ static void put_block(struct guard *g, const struct key_net *net, const struct g
     text_cut(made.helo, sizeof made.helo, span_of(block->helo));
     made.reason = block->reason[0] != '\0' ? xstrndup(block->reason, GUARD_NOTE_MAX - 1) : NULL;
     blocks_add(g->blocks, &made);
+    struct place place = place_of(g, net);
     if (made.account != 0)
-        verdict_use_up(g, &net->key, made.account);
+        verdict_use_up(g, &place, made.account);
 }
 
 bool guard_put_block(struct guard *g, uint64_t now_ms, const struct guard_block *block)
@@ -234,7 +235,7 @@ bool guard_put_failure(struct guard *g, uint64_t now_ms, const struct guard_fail
                                                         : FAILURE_NO_PASSWORD,
                                         .kind = f->spared ? FAILURE_SPARED : FAILURE_COUNTED,
                                         .unknown = f->account_unknown};
-        counts_add(g->counts, &v.place.key, &failure);
+        counts_add(g->counts, &v.place, &failure);
         if (!f->spared)
             crowds_add(g->attacked, f->account_print, v.home, at, until);
     }

@@ -21,11 +21,11 @@ struct judgement {
     enum desk_kind full; /* WAIT: there */
 };
 
-static uint64_t desk_name(const struct guard *g, const struct visit *v, enum desk_kind kind)
+static uint64_t desk_name(const struct visit *v, enum desk_kind kind)
 {
     switch (kind) {
-    case DESK_ADDRESS: return barrier_name(g, &v->place, 0);
-    case DESK_PAIR: return barrier_name(g, &v->place, v->account);
+    case DESK_ADDRESS: return v->place.print;
+    case DESK_PAIR: return (v->place.print ^ v->account) * UINT64_C(0x9e3779b97f4a7c15); /* of two prints */
     case DESK_ACCOUNT: return v->account;
     case DESK_PASSWORD: return v->password.print;
     case DESK_KINDS: break;
@@ -45,7 +45,7 @@ static struct judgement find_seats(struct guard *g, const struct visit *v)
     if (room[DESK_ADDRESS] == 0)
         return refuse(CAUSE_AUTH_TOO_FAST);
     for (enum desk_kind kind = 0; kind < DESK_KINDS; kind++)
-        if (room[kind] != UINT32_MAX && desks_busy(g->desks, kind, desk_name(g, v, kind)) >= room[kind])
+        if (room[kind] != UINT32_MAX && desks_busy(g->desks, kind, desk_name(v, kind)) >= room[kind])
             return (struct judgement){.turn = GUARD_WAIT, .full = kind};
     return (struct judgement){.turn = GUARD_GO, .needs_seats = true};
 }
@@ -93,7 +93,7 @@ static void take_seats(struct guard *g, struct guard_ticket *t, bool needed)
     for (enum desk_kind kind = 0; needed && kind < DESK_KINDS; kind++) {
         if (kind == DESK_PASSWORD && t->visit.password.print == 0)
             continue;
-        t->seats[kind] = desks_open(g->desks, kind, desk_name(g, &t->visit, kind));
+        t->seats[kind] = desks_open(g->desks, kind, desk_name(&t->visit, kind));
         t->seats[kind]->busy++;
     }
 }
@@ -111,7 +111,7 @@ static void leave_queue(struct guard *g, struct guard_ticket *t)
 
 static void join_queue(struct guard *g, struct guard_ticket *t, enum desk_kind kind)
 {
-    struct desk *desk = desks_open(g->desks, kind, desk_name(g, &t->visit, kind));
+    struct desk *desk = desks_open(g->desks, kind, desk_name(&t->visit, kind));
     if (t->waits == desk)
         return;
     leave_queue(g, t);

@@ -11,12 +11,14 @@ enum place_kind {
     PLACE_OFFICE,  /* another one did: people share it */
 };
 
-static enum place_kind kind_of(struct guard *g, const struct visit *v)
+static enum place_kind kind_of(const struct guard *g, const struct visit *v)
 {
-    uint32_t after = moment_before(g, g->rules.office_within);
-    if (memory_other(g->memory, v->account, v->home, after))
-        return PLACE_OFFICE;
-    return memory_knows(g->memory, v->account, v->home, after) ? PLACE_OWN : PLACE_STRANGE;
+    switch (memory_who(g->memory, v->account, v->home, moment_before(g, g->rules.office_within))) {
+    case MEMORY_SAME: return PLACE_OWN;
+    case MEMORY_OTHER: return PLACE_OFFICE;
+    case MEMORY_NOBODY: break;
+    }
+    return PLACE_STRANGE;
 }
 
 struct tally {
@@ -39,7 +41,7 @@ static struct tally tally(struct guard *g, const struct visit *v)
     struct tally t = {0, 0, 0};
     uint32_t names[NAMES_MAX],
         limit = g->rules.unknown_accounts < NAMES_MAX ? g->rules.unknown_accounts : NAMES_MAX;
-    struct counts_walk walk = counts_walk(g->counts, &v->place.key, FAILURE_COUNTED);
+    struct counts_walk walk = counts_walk(g->counts, &v->place, FAILURE_COUNTED);
     const struct failure *f;
     while ((f = counts_next(&walk)) != NULL) {
         t.all++;
@@ -77,7 +79,7 @@ enum cause_id verdict_crowd(struct guard *g, const struct visit *v)
 
 static void bar(struct guard *g, const struct visit *v, enum cause_id cause, uint32_t failures, bool pair)
 {
-    const struct block_order order = {.net = v->place,
+    const struct block_order order = {.net = v->place.net,
                                       .account = pair ? v->account : 0,
                                       .cause = cause,
                                       .failures = failures,
@@ -93,7 +95,7 @@ void verdict_bar_crowd(struct guard *g, const struct visit *v, enum cause_id cau
     crowds_add(g->attacked, v->account, v->home, g->now, until); /* the crowd lasts while it keeps coming */
     if (v->password.print != 0)
         crowds_add(g->sprayed, v->password.print, v->account, g->now, until);
-    bar(g, v, cause, counts_of(g->counts, &v->place.key, FAILURE_COUNTED) + 1, false);
+    bar(g, v, cause, counts_of(g->counts, &v->place, FAILURE_COUNTED) + 1, false);
 }
 
 /* ---- before a check ---- */
@@ -111,7 +113,7 @@ static uint32_t at_least_one(uint32_t n)
 static uint32_t failed_lately(struct guard *g, const struct visit *v, enum failure_kind kind, uint32_t most)
 {
     uint32_t n = 0, after = moment_before(g, MINUTE);
-    struct counts_walk walk = counts_walk(g->counts, &v->place.key, kind);
+    struct counts_walk walk = counts_walk(g->counts, &v->place, kind);
     const struct failure *f;
     while (n < most && (f = counts_next(&walk)) != NULL && f->at > after)
         n++;
@@ -122,7 +124,7 @@ static void room_of_ordinary(struct guard *g, const struct visit *v, uint32_t ro
 {
     const struct guard_rules *r = &g->rules;
     enum place_kind kind = kind_of(g, v);
-    uint32_t all = counts_of(g->counts, &v->place.key, FAILURE_COUNTED);
+    uint32_t all = counts_of(g->counts, &v->place, FAILURE_COUNTED);
     if (kind == PLACE_STRANGE) {
         room_r[DESK_ADDRESS] = at_least_one(less(r->max_failures, all));
         return;
@@ -157,7 +159,7 @@ void verdict_room(struct guard *g, const struct visit *v, uint32_t room_r[DESK_K
 
 /* ---- after a failure ---- */
 
-void verdict_use_up(struct guard *g, const struct key *place, uint64_t account)
+void verdict_use_up(struct guard *g, const struct place *place, uint64_t account)
 {
     struct counts_walk walk = counts_walk(g->counts, place, FAILURE_COUNTED);
     struct failure *f;
@@ -169,9 +171,9 @@ void verdict_use_up(struct guard *g, const struct key *place, uint64_t account)
 /* The account is shut out from there; the address too, when that makes too many. */
 static void bar_pair(struct guard *g, const struct visit *v, const struct tally *t)
 {
-    verdict_use_up(g, &v->place.key, v->account);
+    verdict_use_up(g, &v->place, v->account);
     bar(g, v, CAUSE_BLOCKED_PAIR, t->pair, true);
-    if (blocks_pairs(g->blocks, &v->place, g->now) >= g->rules.office_accounts)
+    if (blocks_pairs(g->blocks, &v->place.net, g->now) >= g->rules.office_accounts)
         bar(g, v, CAUSE_BLOCKED_FAILURES, t->all, false);
 }
 
@@ -195,7 +197,7 @@ void verdict_failure(struct guard *g, const struct visit *v)
         return;
     enum cause_id crowd = verdict_crowd(g, v);
     if (crowd != CAUSE_NONE)
-        bar(g, v, crowd, counts_of(g->counts, &v->place.key, FAILURE_COUNTED), false);
+        bar(g, v, crowd, counts_of(g->counts, &v->place, FAILURE_COUNTED), false);
     else
         judge_failures(g, v);
 }

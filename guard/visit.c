@@ -26,18 +26,23 @@ static unsigned place_bits(const struct guard *g, const struct key *k)
     return key_is_v4(k) ? g->rules.ipv4_prefix + KEY_V4_BITS : g->rules.ipv6_prefix;
 }
 
+struct place place_of(const struct guard *g, const struct key_net *net)
+{
+    return (struct place){*net, siphash(g->key, net->key.bytes, sizeof net->key.bytes)};
+}
+
 void visit_again(struct guard *g, struct visit *v)
 {
     if (!v->has_address)
         return;
     unsigned bits = place_bits(g, &v->exact);
-    v->place = (struct key_net){key_cut(&v->exact, bits), bits};
-    v->home = siphash(g->key, v->place.key.bytes, sizeof v->place.key.bytes);
+    v->place = place_of(g, &(struct key_net){key_cut(&v->exact, bits), bits});
+    v->home = v->place.print;
     if (netset_has(&g->never, &v->exact)) {
         v->standing = STANDING_NEVER;
     } else if (netset_has(allow_set(g->allow), &v->exact)) {
         v->standing = STANDING_ALLOWED;
-        v->place = (struct key_net){v->exact, KEY_BITS};
+        v->place = place_of(g, &(struct key_net){v->exact, KEY_BITS});
     } else {
         v->standing = STANDING_ORDINARY;
     }
@@ -53,6 +58,18 @@ void visit_address(struct guard *g, struct visit *v, const struct addr *from)
     }
 }
 
+/* What a verdict will look at, from all tables at once. */
+static void look_ahead(const struct guard *g, const struct visit *v)
+{
+    for (enum key_look look = LOOK_BUCKET; look <= LOOK_RECORD; look++) {
+        blocks_prefetch(g->blocks, &v->place, look);
+        counts_prefetch(g->counts, &v->place, look);
+        memory_prefetch(g->memory, v->account, v->home, look);
+        crowds_prefetch(g->attacked, v->account, look);
+        crowds_prefetch(g->sprayed, v->password.print, look);
+    }
+}
+
 void visit_make(struct guard *g, struct visit *v, const struct guard_try *attempt)
 {
     visit_address(g, v, &attempt->from);
@@ -60,6 +77,7 @@ void visit_make(struct guard *g, struct visit *v, const struct guard_try *attemp
     v->password.print = attempt->password_print;
     if (attempt->pwhash >= 0 && attempt->pwhash < PASSWORD_NO_PWHASH)
         v->password.pwhash = (uint16_t)attempt->pwhash;
+    look_ahead(g, v);
     text_cut(v->account_text, sizeof v->account_text, attempt->account);
     text_cut(v->helo, sizeof v->helo, attempt->helo);
 }
@@ -76,6 +94,6 @@ struct spare visit_spare(struct guard *g, const struct visit *v)
         return s;
     s.last = s.replaced == 0;
     s.spared = (s.last || g->rules.forgive_stale) &&
-               counts_of(g->counts, &v->place.key, FAILURE_SPARED) < g->rules.stale_max;
+               counts_of(g->counts, &v->place, FAILURE_SPARED) < g->rules.stale_max;
     return s;
 }
