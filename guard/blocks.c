@@ -197,7 +197,7 @@ uint32_t blocks_parts(const struct blocks *b, const struct key_net *wide, uint32
 }
 
 /* The head of the list that a part stands in, or NULL. */
-static uint32_t *part_list(struct blocks *b, struct block *block)
+static uint32_t *part_list(const struct blocks *b, const struct block *block)
 {
     struct key_net wide;
     return block->part && blocks_wider(&block->net, &wide) ? part_bucket_of(b, &wide) : NULL;
@@ -299,31 +299,47 @@ struct block *blocks_add(struct blocks *b, const struct block *block)
     return added;
 }
 
-void blocks_remove(struct blocks *b, struct block *block)
+static void unlink_block(struct blocks *b, const struct block *block)
 {
-    uint32_t self = index_of(b, block) + 1, place = block->place;
-    uint32_t *link = bucket_of(b, hash_of(b, &block->net));
+    uint32_t self = index_of(b, block) + 1, *link = bucket_of(b, hash_of(b, &block->net));
     while (*link != self)
         link = &b->links[*link - 1].next;
     *link = b->links[self - 1].next;
-    uint32_t *part = part_list(b, block);
-    while (part != NULL && *part != self)
-        part = &b->records[*part - 1].next_part;
-    if (part != NULL)
-        *part = block->next_part;
+}
+
+static void unlink_part(struct blocks *b, const struct block *block)
+{
+    uint32_t self = index_of(b, block) + 1, *link = part_list(b, block);
+    if (link == NULL)
+        return;
+    while (*link != self)
+        link = &b->records[*link - 1].next_part;
+    *link = block->next_part;
+}
+
+static void unlink_heap(struct blocks *b, const struct block *block)
+{
+    uint32_t place = block->place, last = b->heap[--b->n];
+    if (place == b->n)
+        return;
+    put(b, place, last);
+    blocks_moved(b, &b->records[last]);
+}
+
+void blocks_remove(struct blocks *b, struct block *block)
+{
+    uint32_t self = index_of(b, block);
+    unlink_block(b, block);
+    unlink_part(b, block);
+    unlink_heap(b, block);
     if (block->account == 0)
         count_length(b, &block->net, false);
     else
         b->pairs--;
-    uint32_t last = b->heap[--b->n];
-    if (place < b->n) {
-        put(b, place, last);
-        blocks_moved(b, &b->records[last]);
-    }
     free(block->reason);
     *block = (struct block){.present = false};
-    b->links[self - 1].next = b->freed;
-    b->freed = self;
+    b->links[self].next = b->freed;
+    b->freed = self + 1;
 }
 
 uint32_t blocks_count(const struct blocks *b)

@@ -110,14 +110,13 @@ static void an_office_is_one_for_a_day(void **state)
 {
     (void)state;
     struct fixture f;
-    struct guard_result r = {0};
     fixture_make(&f);
     good_login(&f, OFFICE, "other@example.com", "right");
     pass(&f, DAY - 1);
     for (int i = 0; i < 4; i++)
         fail_login(&f, OFFICE, i % 2 ? "a@example.com" : "b@example.com");
     pass(&f, 1);
-    r = fail_login(&f, OFFICE, "b@example.com");
+    struct guard_result r = fail_login(&f, OFFICE, "b@example.com");
     assert_true(r.blocked);
     assert_false(r.block.pair);
     guard_free(&f.guard);

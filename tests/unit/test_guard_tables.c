@@ -228,7 +228,7 @@ enum { BLOCKS = 40 };
 static void blocks_are_those_of_a_list(void **state)
 {
     (void)state;
-    struct block list[BLOCKS];
+    static struct block list[BLOCKS];
     size_t n = 0;
     struct blocks *blocks = blocks_make(BLOCKS, TEST_KEY);
     for (int step = 0; step < 30000; step++) {
@@ -278,7 +278,7 @@ static void blocks_are_those_of_a_list(void **state)
         }
         const struct block *cover = blocks_cover(blocks, &k, &here, 0, now), *first = blocks_first(blocks);
         assert_int_equal(cover != NULL, longest != NULL);
-        if (cover != NULL)
+        if (cover != NULL && longest != NULL)
             assert_int_equal(cover->net.bits, longest->net.bits);
         const struct block *pair = blocks_find(blocks, &here.net, 2);
         if (cover == NULL)

@@ -281,6 +281,68 @@ static void an_allowed_address_has_thirty_failures_a_minute(void **state)
     assert_nobody_left(&f);
 }
 
+/* ---- at random ---- */
+
+enum { RANDOM_ADDRESSES = 5, RANDOM_CLIENTS = 60 };
+
+/* What must hold for each address at any time. */
+static void assert_within_limits(struct fixture *f, const struct client *clients, const unsigned *address_of,
+                                 const unsigned *failed)
+{
+    static const char *const texts[RANDOM_ADDRESSES] = {"198.18.0.0", "198.18.0.1", "198.18.0.2",
+                                                        "198.18.0.3", "198.18.0.4"};
+    for (unsigned a = 0; a < RANDOM_ADDRESSES; a++) {
+        unsigned under_way = 0, waiting = 0;
+        for (size_t i = 0; i < RANDOM_CLIENTS; i++) {
+            bool there = clients[i].ticket != NULL && address_of[i] == a;
+            under_way += there && clients[i].turn == GUARD_GO;
+            waiting += there && clients[i].turn == GUARD_WAIT && !clients[i].woken;
+        }
+        if (failed[a] + under_way > 5)
+            fail_msg("%u failed, %u under way", failed[a], under_way);
+        if (waiting > 0 && failed[a] + under_way < 5) /* nobody waits for nothing */
+            fail_msg("%u wait although %u failed and %u are under way", waiting, failed[a], under_way);
+        assert_true(is_blocked(f, texts[a]) ==
+                    (failed[a] == 5)); /* never below the threshold, always at it */
+    }
+}
+
+static void random_order_never_passes_the_limit(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct client clients[RANDOM_CLIENTS] = {{0}};
+        unsigned address_of[RANDOM_CLIENTS] = {0}, failed[RANDOM_ADDRESSES] = {0};
+        uint64_t random = seed;
+        struct fixture f;
+        fixture_make(&f);
+        for (int step = 0; step < 400; step++) {
+            random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+            struct client *c = &clients[(random >> 33) % RANDOM_CLIENTS];
+            unsigned *address = &address_of[c - clients];
+            unsigned dice = (unsigned)(random >> 56);
+            hear(&f, c);
+            if (c->ticket == NULL) {
+                *address = dice % RANDOM_ADDRESSES;
+                struct guard_try t =
+                    wrong_try(&f, numbered(*address), dice % 3 ? "a@example.com" : "b@example.com");
+                arrive(&f, c, &t);
+            } else if (c->turn == GUARD_GO && dice % 3) {
+                bool wrong = dice % 4 == 0;
+                failed[*address] += wrong;
+                settle(&f, c, wrong ? GUARD_WRONG : dice % 2 ? GUARD_UNAVAILABLE : GUARD_ABANDONED);
+            } else if (c->turn != GUARD_GO && dice % 7 == 0) {
+                settle(&f, c, GUARD_ABANDONED);
+            }
+            for (size_t i = 0; i < RANDOM_CLIENTS; i++)
+                hear(&f, &clients[i]);
+            assert_within_limits(&f, clients, address_of, failed);
+        }
+        run_down(&f, clients, RANDOM_CLIENTS);
+        assert_nobody_left(&f);
+    }
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, ROUNDS = 3000 };
@@ -369,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_crowd_at_once_is_checked_fifty_times),
         cmocka_unit_test(one_password_at_once_is_checked_fifty_times),
         cmocka_unit_test(an_allowed_address_has_thirty_failures_a_minute),
+        cmocka_unit_test(random_order_never_passes_the_limit),
         cmocka_unit_test(many_threads_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
