@@ -88,6 +88,50 @@ static void when_full_the_one_that_ends_soonest_goes(void **state)
     guard_free(&f.guard);
 }
 
+static void blocks_that_are_over_are_not_displaced(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct guard_block b;
+    struct guard_net net = {.bits = 32};
+    fixture_rules(&f);
+    f.rules.sizes.blocks = 100;
+    fixture_start(&f);
+    for (uint32_t i = 0; i < 200; i++) {
+        net.address = numbered(i);
+        guard_block(f.guard, f.now_ms, &net, 60, "", &b);
+        if (i == 99)
+            pass(&f, 60);
+    }
+    assert_int_equal(stats_of(&f).blocks_displaced, 0);
+    guard_free(&f.guard);
+}
+
+/* It was under way when the block came, or another server let it try. */
+static void late_failures_belong_to_the_block(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct guard_block b;
+    struct guard_result r;
+    struct guard_ticket *ticket;
+    struct guard_net home = network(HOME);
+    struct guard_try t = attempt(HOME, "late@example.com", "wrong");
+    fixture_make(&f);
+    assert_int_equal(guard_reserve(f.guard, f.now_ms, &t, on_wake, &f, &ticket, &f.why), GUARD_GO);
+    guard_block(f.guard, f.now_ms, &home, 60, "", &b);
+    guard_settle(f.guard, f.now_ms, &ticket, GUARD_WRONG, &(struct guard_facts){0}, &r);
+    assert_true(r.blocked);
+    assert_int_equal(r.block.failures, 1);
+    guard_report(f.guard, f.now_ms, &t, GUARD_WRONG, &(struct guard_facts){0}, &r);
+    assert_int_equal(r.count, GUARD_COUNTED);
+    assert_int_equal(r.block.failures, 2);
+    assert_string_equal(r.block.account, "late@example.com");
+    pass(&f, 60);
+    assert_int_equal(look(&f, HOME).failures, 0);
+    guard_free(&f.guard);
+}
+
 /* ---- telling and dropping ---- */
 
 static void who_hammers_gets_no_answer(void **state)
@@ -220,6 +264,17 @@ static void parts_that_ended_do_not_widen(void **state)
         block_v6(&f, 0, 0, i);
     assert_false(is_blocked(&f, "2001:db8:0:77::1"));
     guard_free(&f.guard);
+    fixture_make(&f); /* an administrator means what was said, and no more */
+    for (unsigned i = 0; i < 8; i++) {
+        char text[ADDR_TEXT_MAX];
+        struct guard_block b;
+        snprintf(text, sizeof text, "2001:db8:0:%u::/64", i);
+        struct guard_net net = network(text);
+        guard_block(f.guard, f.now_ms, &net, 0, "", &b);
+    }
+    block_v6(&f, 0, 0, 9);
+    assert_false(is_blocked(&f, "2001:db8:0:77::1"));
+    guard_free(&f.guard);
 }
 
 /* ---- exempt ---- */
@@ -246,6 +301,9 @@ static void allow_always_wins(void **state)
     assert_int_equal(guard_disallow(f.guard, f.now_ms, &home), GUARD_DONE);
     assert_int_equal(guard_disallow(f.guard, f.now_ms, &home), GUARD_NOT_FOUND);
     assert_int_equal(ask(&f, HOME, &b), GUARD_BLOCKED);
+    guard_allow(f.guard, f.now_ms, &home, ""); /* lets in one, the network's block goes on */
+    assert_int_equal(ask(&f, HOME, &b), GUARD_OPEN);
+    assert_int_equal(ask(&f, OTHER, &b), GUARD_BLOCKED);
     /* one address of a blocked /64; its failures are its own */
     block_by_failures(&f, "2001:db8::1");
     assert_int_equal(guard_allow(f.guard, f.now_ms, &v6, ""), GUARD_DONE);
@@ -414,6 +472,8 @@ int main(void)
         cmocka_unit_test(forever_has_no_end),
         cmocka_unit_test(a_long_block_for_is_not_cut_to_a_week),
         cmocka_unit_test(when_full_the_one_that_ends_soonest_goes),
+        cmocka_unit_test(blocks_that_are_over_are_not_displaced),
+        cmocka_unit_test(late_failures_belong_to_the_block),
         cmocka_unit_test(who_hammers_gets_no_answer),
         cmocka_unit_test(hammering_is_seen_across_minutes),
         cmocka_unit_test(action_drop_never_answers),

@@ -300,6 +300,36 @@ static void a_login_that_comes_twice_counts_once(void **state)
     guard_free(&f.guard);
 }
 
+/* Another server on the host may have the same client with the same password: that is another try. */
+static void logins_at_two_servers_count_twice(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct guard_result r;
+    struct guard_try t = attempt(HOME, "a@example.com", "wrong");
+    fixture_make(&f);
+    login_with(&f, &t, GUARD_WRONG, (struct guard_facts){0});
+    guard_report(f.guard, f.now_ms, &t, GUARD_WRONG, &(struct guard_facts){0}, &r);
+    assert_int_equal(r.count, GUARD_COUNTED);
+    assert_int_equal(look(&f, HOME).failures, 2);
+    guard_free(&f.guard);
+}
+
+static void a_reported_stale_password_is_called_so(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct guard_result r;
+    struct guard_try t = attempt(HOME, "a@example.com", "old");
+    fixture_make(&f);
+    good_login(&f, HOME, "a@example.com", "old");
+    good_login(&f, HOME, "a@example.com", "new");
+    guard_report(f.guard, f.now_ms, &t, GUARD_WRONG, &(struct guard_facts){0}, &r);
+    assert_int_equal(r.count, GUARD_SPARED);
+    assert_int_equal(r.cause, CAUSE_AUTH_STALE);
+    guard_free(&f.guard);
+}
+
 /* ---- the delay ---- */
 
 static void answers_to_failures_get_slower(void **state)
@@ -340,6 +370,8 @@ int main(void)
         cmocka_unit_test(a_password_that_was_right_is_known_again),
         cmocka_unit_test(a_report_with_the_last_good_password_is_not_counted),
         cmocka_unit_test(a_login_that_comes_twice_counts_once),
+        cmocka_unit_test(logins_at_two_servers_count_twice),
+        cmocka_unit_test(a_reported_stale_password_is_called_so),
         cmocka_unit_test(answers_to_failures_get_slower),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -231,6 +231,12 @@ static void a_restart_forgets_nothing(void **state)
     assert_int_equal(r.count, GUARD_SPARED);
     assert_true(r.tell_changed);
     assert_int_equal(r.changed_at, before.since);
+    struct guard_failure old = {address(HOME), 1, 1, false, false, wall(&f) - HOUR};
+    assert_false(guard_put_failure(f.guard, f.now_ms, &old)); /* over */
+    drain(&f);
+    good_login(&f, OFFICE, "other@example.com", NULL);
+    drain(&f);
+    assert_int_equal(count_kind(GUARD_CHANGE_LOGIN), 0); /* the store has it from a moment ago */
     pass(&f, HOUR - 101);
     assert_true(is_blocked(&f, "2001:db8::1"));
     pass(&f, 1);
@@ -302,6 +308,9 @@ static void a_step_of_the_clock_changes_no_block(void **state)
     struct addr other = address(OTHER);
     assert_int_equal(guard_ask(f.guard, f.now_ms - 5000000, &other, &b), GUARD_BLOCKED);
     assert_int_equal(guard_ask(f.guard, 0, &other, &b), GUARD_BLOCKED);
+    struct guard_net net = network(OFFICE);
+    guard_block(f.guard, f.now_ms - 60000, &net, 60, "", &b);
+    assert_int_equal(b.since, look(&f, OTHER).block.since);
     guard_free(&f.guard);
 }
 
@@ -464,6 +473,17 @@ static void grants_are_bounded(void **state)
     }
     guard_stats(f.guard, &stats);
     assert_int_equal(stats.grants, 100);
+    guard_free(&f.guard);
+    fixture_rules(&f); /* one place has no more than its share */
+    f.rules.grants = true;
+    f.rules.sizes.grants = 1000;
+    fixture_start(&f);
+    for (unsigned i = 0; i < 500; i++) {
+        snprintf(account, sizeof account, "u%u@example.com", i);
+        imap(&f, HOME, account);
+    }
+    guard_stats(f.guard, &stats);
+    assert_int_equal(stats.grants, 256);
     guard_free(&f.guard);
 }
 

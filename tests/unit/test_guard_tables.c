@@ -454,6 +454,16 @@ static void passwords_are_told_apart(void **state)
     passwords_mark(&known, &p);
     assert_true(passwords_have(&known, &last, 700, &surely, &replaced));
     assert_int_equal(replaced, 100);
+    for (uint32_t i = 0; i < 2; i++) {
+        p = (struct password){100 + i, 700, 700, PASSWORD_NO_PWHASH};
+        passwords_mark(&known, &p);
+    }
+    p = (struct password){111, 50, 50, PASSWORD_NO_PWHASH}; /* a store puts back one that is older than all */
+    assert_false(passwords_mark(&known, &p));
+    assert_true(passwords_have(&known, &last, 700, &surely, &replaced));
+    p = (struct password){112, 800, 800, PASSWORD_NO_PWHASH};
+    assert_true(passwords_mark(&known, &p)); /* a new one takes its place */
+    assert_false(passwords_have(&known, &last, 800, &surely, &replaced));
 }
 
 /* ---- a flood ---- */

@@ -187,6 +187,25 @@ static void a_password_that_is_known_needs_no_seat(void **state)
     assert_nobody_left(&f);
 }
 
+/* 12 bits are no proof: who guesses them must not get past the seats. */
+static void a_password_known_by_pwhash_needs_one(void **state)
+{
+    (void)state;
+    static struct client clients[20];
+    struct fixture f;
+    struct guard_try t = attempt(HOME, "a@example.com", "right");
+    fixture_make(&f);
+    t.password_print = 0;
+    for (size_t i = 0; i < COUNT_OF(clients); i++) {
+        if (i == 0)
+            login_with(&f, &t, GUARD_GOOD, (struct guard_facts){0});
+        arrive(&f, &clients[i], &t);
+    }
+    assert_int_equal(count_turns(clients, COUNT_OF(clients), GUARD_GO), 5);
+    run_down(&f, clients, COUNT_OF(clients));
+    assert_nobody_left(&f);
+}
+
 static void in_an_office_each_account_has_its_seats(void **state)
 {
     (void)state;
@@ -427,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_seat_that_gets_free_wakes_the_next_in_order),
         cmocka_unit_test(others_do_not_wait_for_them),
         cmocka_unit_test(a_password_that_is_known_needs_no_seat),
+        cmocka_unit_test(a_password_known_by_pwhash_needs_one),
         cmocka_unit_test(in_an_office_each_account_has_its_seats),
         cmocka_unit_test(a_crowd_at_once_is_checked_fifty_times),
         cmocka_unit_test(one_password_at_once_is_checked_fifty_times),
