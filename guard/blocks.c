@@ -107,8 +107,7 @@ static bool same_net(const struct key_net *a, const struct key_net *b)
     return a->bits == b->bits && key_equal(&a->key, &b->key);
 }
 
-/* From i on (index + 1) in its bucket: the next block of this network, of whatever account; NULL at the end.
- */
+/* From *i on (index + 1) in its bucket: the next block of this network, of any account; NULL at the end. */
 static struct block *next_of(const struct blocks *b, const struct key_net *net, uint64_t hash, uint32_t *i)
 {
     while (*i != 0) {

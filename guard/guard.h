@@ -76,7 +76,8 @@ struct guard *guard_make(const struct guard_rules *rules, const uint8_t key[GUAR
 void guard_free(struct guard **guard);
 /* New rules (but for sizes) from now on; blocks that they allow end. Lists that came by functions stay. */
 void guard_configure(struct guard *guard, uint64_t now_ms, const struct guard_rules *rules);
-/* Once a second: lets time pass where nobody calls, and learns of steps of the wall clock (GUARD_RESYNC). */
+/* Once a second: lets time pass where nobody calls, and learns of steps of the wall clock
+ * (GUARD_CHANGE_RESYNC). */
 void guard_tick(struct guard *guard, uint64_t now_ms, int64_t wall_s);
 
 /* An address (all bits) or a network. */
@@ -132,7 +133,8 @@ struct guard_ticket; /* a place among the logins under way */
  * When credentials have arrived completely, before they are checked. GO: check them, then settle. WAIT: as
  * many logins are under way as may still fail: wake(arg) is called once when this may have changed, from any
  * thread, with the guard's lock held; then ask guard_turn (and again after each WAIT). REFUSED: *refusal_r
- * says why, no ticket. With a ticket guard_settle must follow, whatever happens.
+ * says why, no ticket. With a ticket guard_settle must follow, whatever happens; wake is not called after it
+ * began, but what an earlier wake handed over may still be on its way.
  */
 enum guard_turn guard_reserve(struct guard *guard, uint64_t now_ms, const struct guard_try *attempt,
                               void (*wake)(void *arg), void *arg, struct guard_ticket **ticket_r,
@@ -175,8 +177,8 @@ struct guard_result {
     bool blocked; /* by now, by *block: the address, or the account there (block.pair) */
     struct guard_block block;
 };
-/* The end of what guard_reserve began. Wakes those who may go now. Nulls the pointer. facts: all zero if
- * there is nothing to say. */
+/* The end of what guard_reserve began: wakes those who may go now. facts: all 0 if there are none. Nulls the
+ * pointer. */
 void guard_settle(struct guard *guard, uint64_t now_ms, struct guard_ticket **ticket,
                   enum guard_outcome outcome, const struct guard_facts *facts, struct guard_result *result_r);
 

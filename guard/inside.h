@@ -94,8 +94,7 @@ struct spare visit_spare(struct guard *g, const struct visit *v);
 /* ---- rules (verdict.c) ---- */
 /* How many logins may be under way at each of its desks; 0 at DESK_ADDRESS: none, too many failed lately. */
 void verdict_room(struct guard *g, const struct visit *v, uint32_t room_r[DESK_KINDS]);
-/* A rule by which this try is a guess, without looking at it: it comes in a crowd. CAUSE_NONE: no such rule.
- */
+/* Does it come in a crowd, so that it is a guess without looking at it? Why, or CAUSE_NONE. */
 enum cause_id verdict_crowd(struct guard *g, const struct visit *v);
 /* A failure was counted: blocks what it is time to block. */
 void verdict_failure(struct guard *g, const struct visit *v);
@@ -121,8 +120,7 @@ void barrier_lower(struct guard *g, struct block *block, enum guard_end why);
 void barrier_expire(struct guard *g, uint32_t max);
 /* Ends all that lie within what is allowed, or never looked at. */
 void barrier_lift_listed(struct guard *g);
-/* What keeps this visit out: a block of its address, or of its account there. NULL: nothing. It holds until
- * blocks change. */
+/* The block of its address, or of its account there, or NULL. Valid until blocks change. */
 struct block *barrier_of(const struct guard *g, const struct visit *v);
 void barrier_show(const struct guard *g, const struct block *block, struct guard_block *out_r);
 /* A print of what is blocked, for its past. */

@@ -101,7 +101,7 @@ static void record(struct guard *g, const struct visit *v, enum failure_kind kin
     const struct failure failure = {.at = g->now,
                                     .account = (uint32_t)v->account,
                                     .password = v->password.pwhash,
-                                    .kind = kind,
+                                    .kind = (uint8_t)kind,
                                     .unknown = unknown};
     counts_add(g->counts, &v->place, &failure);
     struct guard_change *change = changes_add(g->changes, GUARD_CHANGE_FAILED);

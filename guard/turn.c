@@ -67,8 +67,8 @@ static struct judgement judge(struct guard *g, const struct visit *v)
     if (block != NULL)
         return refuse((enum cause_id)block->cause);
     struct spare spare = visit_spare(g, v);
-    if (spare.spared && spare.surely)
-        return (struct judgement){.turn = GUARD_GO}; /* right, or a failure that will not count */
+    if (spare.spared && spare.surely && spare.last)
+        return (struct judgement){.turn = GUARD_GO}; /* right, as far as anyone knows: takes nobody's seat */
     enum cause_id crowd = spare.spared || !has_print(v) ? CAUSE_NONE : verdict_crowd(g, v);
     if (crowd == CAUSE_NONE)
         return find_seats(g, v);

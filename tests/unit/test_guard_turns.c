@@ -187,6 +187,23 @@ static void a_password_that_is_known_needs_no_seat(void **state)
     assert_nobody_left(&f);
 }
 
+static void a_stale_password_needs_one(void **state)
+{
+    (void)state;
+    static struct client clients[20];
+    struct fixture f;
+    struct guard_try t = attempt(HOME, "a@example.com", "old");
+    fixture_make(&f);
+    good_login(&f, HOME, "a@example.com", "old");
+    good_login(&f, HOME, "a@example.com", "new");
+    for (size_t i = 0; i < COUNT_OF(clients); i++)
+        arrive(&f, &clients[i], &t);
+    assert_int_equal(count_turns(clients, COUNT_OF(clients), GUARD_GO), 5);
+    assert_int_equal(run_down(&f, clients, COUNT_OF(clients)), 20); /* but spends none */
+    assert_int_equal(look(&f, HOME).spared, 20);
+    assert_nobody_left(&f);
+}
+
 /* 12 bits are no proof: who guesses them must not get past the seats. */
 static void a_password_known_by_pwhash_needs_one(void **state)
 {
@@ -446,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_seat_that_gets_free_wakes_the_next_in_order),
         cmocka_unit_test(others_do_not_wait_for_them),
         cmocka_unit_test(a_password_that_is_known_needs_no_seat),
+        cmocka_unit_test(a_stale_password_needs_one),
         cmocka_unit_test(a_password_known_by_pwhash_needs_one),
         cmocka_unit_test(in_an_office_each_account_has_its_seats),
         cmocka_unit_test(a_crowd_at_once_is_checked_fifty_times),
