@@ -144,7 +144,7 @@ static void make_known(struct spool *spool)
     if (w->sum.next_due != INT64_MAX)
         claims_due(&spool->claims, w->sum.next_due);
     for (size_t i = 0; i < w->sum.file_count; i++)
-        body_file_remove(&spool->store, w->sum.files[i]);
+        folder_remove(&spool->folder, w->sum.files[i]);
 }
 
 /* The log's length is most of what can be given back: that is tried before mail is refused. */

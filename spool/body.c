@@ -24,7 +24,7 @@ static enum db_outcome make_file(struct spool_in *in)
     if (space_short(spool))
         return DB_FULL;
     in->epoch = atomic_load(&spool->writer.epoch);
-    in->fd = store_create(&spool->store, in->id);
+    in->fd = folder_create(&spool->folder, in->id);
     return in->fd >= 0 ? DB_OK : file_outcome(in->fd);
 }
 
@@ -59,7 +59,7 @@ static void discard_file(struct spool_in *in)
     if (in->fd < 0)
         return;
     fd_close(&in->fd);
-    body_file_remove(&in->spool->store, in->id);
+    folder_remove(&in->spool->folder, in->id);
 }
 
 /* All of the file, and its name, on disk. */
@@ -68,10 +68,10 @@ static enum db_outcome sync_file(struct spool_in *in)
     int r = fsync(in->fd) == 0 ? 0 : -errno;
     fd_close(&in->fd);
     if (r == 0)
-        r = store_sync_folder(&in->spool->store, in->id);
+        r = folder_sync(&in->spool->folder, in->id);
     if (r == 0)
         return DB_OK;
-    body_file_remove(&in->spool->store, in->id);
+    folder_remove(&in->spool->folder, in->id);
     return file_outcome(r);
 }
 

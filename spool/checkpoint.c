@@ -34,7 +34,7 @@ static void mover_move(struct spool *spool)
     struct buf why = BUF_INIT(1024);
     pthread_mutex_lock(&mover->busy);
     if (!atomic_load(&spool->writer.lost) &&
-        (mover->db.handle != NULL || db_open(&mover->db, spool->store.database, DB_WRITE, &why))) {
+        (mover->db.handle != NULL || db_open(&mover->db, spool->folder.database, DB_WRITE, &why))) {
         if (!move(mover, &mover->db, SQLITE_CHECKPOINT_PASSIVE))
             db_close(&mover->db, false);
     }

@@ -51,20 +51,20 @@ void database_close(struct spool *spool, bool checkpoint)
 bool database_open(struct spool *spool, bool create, struct buf *error)
 {
     struct writer *w = &spool->writer;
-    w->lock_fd = store_lock(&spool->store, create ? LOCK_WAIT_MS : 0);
+    w->lock_fd = folder_lock(&spool->folder, create ? LOCK_WAIT_MS : 0);
     if (w->lock_fd < 0) {
         int code = -w->lock_fd;
         w->lock_fd = -1;
-        buf_printf(error, "%s: %s", spool->store.root,
+        buf_printf(error, "%s: %s", spool->folder.root,
                    code == EWOULDBLOCK ? "another process has the queue open" : strerror(code));
         return false;
     }
-    if (!db_open(&w->db, spool->store.database, create ? DB_CREATE : DB_WRITE, error)) {
+    if (!db_open(&w->db, spool->folder.database, create ? DB_CREATE : DB_WRITE, error)) {
         fd_close(&w->lock_fd);
         return false;
     }
     if (load_totals(w) != DB_OK) {
-        buf_printf(error, "%s: %s", spool->store.database, sqlite3_errmsg(w->db.handle));
+        buf_printf(error, "%s: %s", spool->folder.database, sqlite3_errmsg(w->db.handle));
         database_close(spool, false);
         return false;
     }

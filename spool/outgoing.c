@@ -15,7 +15,7 @@ static struct db *reader_take(struct spool *spool, struct buf *error)
     pthread_mutex_lock(&reader->lock);
     if (atomic_load(&spool->writer.lost))
         buf_add_str(error, "the queue's database cannot be used at present");
-    else if (reader->db.handle != NULL || db_open(&reader->db, spool->store.database, DB_READ, error))
+    else if (reader->db.handle != NULL || db_open(&reader->db, spool->folder.database, DB_READ, error))
         return &reader->db;
     pthread_mutex_unlock(&reader->lock);
     return NULL;
@@ -192,10 +192,10 @@ static bool get_body(struct db *db, const char *id, struct spool_body *body, boo
 static bool open_file(struct spool *spool, const char *id, struct spool_body *body, struct buf *error)
 {
     uint64_t size = 0;
-    body->fd = body_file_open(&spool->store, id, &size);
+    body->fd = folder_open(&spool->folder, id, &size);
     if (body->fd >= 0 && size == body->size)
         return true;
-    store_path(&spool->store, id, error);
+    folder_path(&spool->folder, id, error);
     if (body->fd < 0)
         buf_printf(error, ": %s", strerror(-body->fd));
     else

@@ -117,7 +117,7 @@ int spool_each(struct spool *spool, const char *id, int limit,
         buf_add_str(error, "the queue's database cannot be used at present");
         return -1;
     }
-    if (!db_open(&l.db, spool->store.database, DB_READ, error))
+    if (!db_open(&l.db, spool->folder.database, DB_READ, error))
         return -1;
     enum db_row got = DB_ROW;
     while (shown < limit && (got = read_message(&l, id)) == DB_ROW) {

@@ -16,12 +16,12 @@ struct recovery {
 };
 
 /* A body file that is there, whole? Else *why gets a text. */
-static bool check_body(const struct store *store, const char *id, uint64_t size, struct buf *why)
+static bool check_body(const struct folder *folder, const char *id, uint64_t size, struct buf *why)
 {
     uint64_t got = 0;
-    int fd = body_file_open(store, id, &got);
+    int fd = folder_open(folder, id, &got);
     buf_add_str(why, "the body file ");
-    store_path(store, id, why);
+    folder_path(folder, id, why);
     if (fd < 0)
         buf_printf(why, " cannot be read: %s", strerror(-fd));
     else
@@ -47,7 +47,7 @@ static void check_rows(struct recovery *r)
     while (row == DB_ROW && r->outcome == DB_OK && (row = db_next(rows)) == DB_ROW) {
         struct buf why = BUF_INIT(8192);
         const char *id = db_column_text(rows, 1);
-        if (!check_body(&r->spool->store, id, (uint64_t)sqlite3_column_int64(rows, 2), &why))
+        if (!check_body(&r->spool->folder, id, (uint64_t)sqlite3_column_int64(rows, 2), &why))
             hold_damaged(r, sqlite3_column_int64(rows, 0), id, buf_str(&why));
         buf_free(&why);
     }
@@ -64,7 +64,7 @@ static void remove_if_unknown(void *arg, const char *id)
     if (r->outcome == DB_OK)
         r->outcome = db_number(&r->spool->writer.db, DO_BODY_FILE_KNOWN, DB_ARGS(db_text(id)), &known);
     if (r->outcome == DB_OK && known == 0)
-        body_file_remove(&r->spool->store, id);
+        folder_remove(&r->spool->folder, id);
 }
 
 bool recover(struct spool *spool, struct buf *report)
@@ -76,10 +76,10 @@ bool recover(struct spool *spool, struct buf *report)
         check_rows(&r);
     if (r.outcome == DB_OK)
         r.outcome = db_run(db, DO_COMMIT, DB_NONE);
-    int listed = r.outcome == DB_OK ? store_each(&spool->store, remove_if_unknown, &r) : 0;
+    int listed = r.outcome == DB_OK ? folder_each(&spool->folder, remove_if_unknown, &r) : 0;
     if (r.outcome != DB_OK || listed < 0) {
         buf_clear(report);
-        buf_printf(report, "%s: %s", spool->store.root,
+        buf_printf(report, "%s: %s", spool->folder.root,
                    listed < 0 ? strerror(-listed) : sqlite3_errmsg(db->handle));
         return false;
     }

@@ -19,8 +19,8 @@
 #include "spool/checkpoint.h"
 #include "spool/claim.h"
 #include "spool/db.h"
+#include "spool/folder.h"
 #include "spool/id.h"
-#include "spool/store.h"
 #include "spool/writer.h"
 
 struct reader {
@@ -30,7 +30,7 @@ struct reader {
 
 struct spool {
     struct settings_cell *cell;
-    struct store store;
+    struct folder folder;
     struct id_maker ids;
     struct claims claims;
     struct reader reader;

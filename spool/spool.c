@@ -10,7 +10,7 @@ static struct spool *make(struct settings_cell *cell)
     struct spool *spool = xcalloc(1, sizeof *spool);
     const struct settings *s = settings_cell_get(cell);
     spool->cell = cell;
-    store_init(&spool->store, s->data_dir);
+    folder_init(&spool->folder, s->data_dir);
     settings_release(&s);
     id_maker_init(&spool->ids);
     claims_init(&spool->claims);
@@ -30,7 +30,7 @@ static void unmake(struct spool **spool)
     mover_free(it);
     pthread_mutex_destroy(&it->reader.lock);
     claims_free(&it->claims);
-    store_free(&it->store);
+    folder_free(&it->folder);
     free(it);
 }
 
@@ -39,14 +39,14 @@ bool space_short(struct spool *spool)
     const struct settings *s = settings_cell_get(spool->cell);
     uint64_t needed = s->queue_min_free + atomic_load(&spool->mover.debt);
     settings_release(&s);
-    return store_space(&spool->store) < needed;
+    return folder_space(&spool->folder) < needed;
 }
 
 static bool open_store(struct spool *spool, struct buf *error)
 {
-    int r = store_make(&spool->store);
+    int r = folder_make(&spool->folder);
     if (r != 0) {
-        buf_printf(error, "%s: %s", spool->store.root, strerror(-r));
+        buf_printf(error, "%s: %s", spool->folder.root, strerror(-r));
         return false;
     }
     return database_open(spool, true, error) && recover(spool, error);

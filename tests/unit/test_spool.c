@@ -47,7 +47,7 @@ static void a_large_message_lies_in_a_file(void **state)
     sent_start(&p, &s, SIZE, NULL);
     assert_int_equal(sent_wait(&s), SPOOL_OK);
     assert_body_files(&p, 1);
-    store_path(&p.spool->store, s.id, &path);
+    folder_path(&p.spool->folder, s.id, &path);
     assert_int_equal(stat(buf_str(&path), &st), 0);
     assert_int_equal(st.st_size, SIZE);
     assert_int_equal(st.st_mode & 0777, 0600);

@@ -182,14 +182,14 @@ static void removed_messages_leave_nothing(void **state)
 
 static void write_file(const struct place *p, const char *id, size_t n)
 {
-    struct store store;
+    struct folder folder;
     static const char bytes[100];
-    store_init(&store, p->dir);
-    int fd = store_create(&store, id);
+    folder_init(&folder, p->dir);
+    int fd = folder_create(&folder, id);
     assert_true(fd >= 0);
     assert_int_equal(file_write_all(fd, bytes, n), 0);
     fd_close(&fd);
-    store_free(&store);
+    folder_free(&folder);
 }
 
 static void files_without_a_row_are_removed(void **state)
@@ -215,13 +215,13 @@ static void files_without_a_row_are_removed(void **state)
 /* The body file of the id: 0: gone, else cut to so many bytes. */
 static void damage(const struct place *p, const char *id, off_t size)
 {
-    struct store store;
+    struct folder folder;
     struct buf path = BUF_INIT(1024);
-    store_init(&store, p->dir);
-    store_path(&store, id, &path);
+    folder_init(&folder, p->dir);
+    folder_path(&folder, id, &path);
     assert_int_equal(size == 0 ? unlink(buf_str(&path)) : truncate(buf_str(&path), size), 0);
     buf_free(&path);
-    store_free(&store);
+    folder_free(&folder);
 }
 
 static void a_row_without_its_body_is_held_and_told_of(void **state)

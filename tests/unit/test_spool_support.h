@@ -183,11 +183,11 @@ static inline void count_file(void *arg, const char *id)
 
 static inline unsigned body_files(const struct place *p)
 {
-    struct store store;
+    struct folder folder;
     unsigned n = 0;
-    store_init(&store, p->dir);
-    assert_int_equal(store_each(&store, count_file, &n), 0);
-    store_free(&store);
+    folder_init(&folder, p->dir);
+    assert_int_equal(folder_each(&folder, count_file, &n), 0);
+    folder_free(&folder);
     return n;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The folder of body files. */
-#include "spool/store.h"
+#include "spool/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,33 +25,33 @@ static char *join(const char *folder, const char *name)
     return text;
 }
 
-void store_init(struct store *store, const char *data_dir)
+void folder_init(struct folder *folder, const char *data_dir)
 {
-    store->root = join(data_dir, "queue");
-    store->database = join(data_dir, "queue.db");
+    folder->root = join(data_dir, "queue");
+    folder->database = join(data_dir, "queue.db");
 }
 
-void store_free(struct store *store)
+void folder_free(struct folder *folder)
 {
-    free(store->root);
-    free(store->database);
-    *store = (struct store){0};
+    free(folder->root);
+    free(folder->database);
+    *folder = (struct folder){0};
 }
 
-static char *folder_path(const struct store *store, unsigned folder)
+static char *subfolder_path(const struct folder *folder, unsigned sub)
 {
-    return join(store->root, (char[]){FOLDERS[folder], '\0'});
+    return join(folder->root, (char[]){FOLDERS[sub], '\0'});
 }
 
-void store_path(const struct store *store, const char *id, struct buf *out)
+void folder_path(const struct folder *folder, const char *id, struct buf *out)
 {
-    buf_printf(out, "%s/%c/%s", store->root, FOLDERS[id_folder(id)], id);
+    buf_printf(out, "%s/%c/%s", folder->root, FOLDERS[id_folder(id)], id);
 }
 
-static char *file_path(const struct store *store, const char *id)
+static char *file_path(const struct folder *folder, const char *id)
 {
     struct buf path = BUF_INIT(PATH_MAX);
-    store_path(store, id, &path);
+    folder_path(folder, id, &path);
     char *text = xstrdup(buf_str(&path));
     buf_free(&path);
     return text;
@@ -67,35 +67,35 @@ static int make_database_file(const char *path)
     return 0;
 }
 
-int store_make(const struct store *store)
+int folder_make(const struct folder *folder)
 {
-    int r = dir_make(store->root, FOLDER_MODE);
+    int r = dir_make(folder->root, FOLDER_MODE);
     for (unsigned i = 0; i < ID_FOLDERS && r == 0; i++) {
-        char *path = folder_path(store, i);
+        char *path = subfolder_path(folder, i);
         if (mkdir(path, FOLDER_MODE) != 0 && errno != EEXIST)
             r = -errno;
         free(path);
     }
     if (r == 0)
-        r = dir_sync(store->root);
+        r = dir_sync(folder->root);
     if (r == 0)
-        r = make_database_file(store->database);
+        r = make_database_file(folder->database);
     if (r == 0) {
-        char *above = join(store->root, "..");
+        char *above = join(folder->root, "..");
         r = dir_sync(above);
         free(above);
     }
     if (r == 0) { /* data_dir may be new as well; the folder above it is not ours, and need not be readable */
-        char *above = join(store->root, "../..");
+        char *above = join(folder->root, "../..");
         dir_sync(above);
         free(above);
     }
     return r;
 }
 
-int store_lock(const struct store *store, uint64_t wait_ms)
+int folder_lock(const struct folder *folder, uint64_t wait_ms)
 {
-    int fd = open(store->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(folder->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     uint64_t until = clock_mono_ms() + wait_ms;
@@ -110,18 +110,18 @@ int store_lock(const struct store *store, uint64_t wait_ms)
     return fd;
 }
 
-int store_create(const struct store *store, const char *id)
+int folder_create(const struct folder *folder, const char *id)
 {
-    char *path = file_path(store, id);
+    char *path = file_path(folder, id);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
     int r = fd >= 0 ? fd : -errno;
     free(path);
     return r;
 }
 
-int body_file_open(const struct store *store, const char *id, uint64_t *size_r)
+int folder_open(const struct folder *folder, const char *id, uint64_t *size_r)
 {
-    char *path = file_path(store, id);
+    char *path = file_path(folder, id);
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     int r = fd >= 0 ? fd : -errno;
     free(path);
@@ -135,25 +135,25 @@ int body_file_open(const struct store *store, const char *id, uint64_t *size_r)
     return r;
 }
 
-int store_sync_folder(const struct store *store, const char *id)
+int folder_sync(const struct folder *folder, const char *id)
 {
-    char *path = folder_path(store, id_folder(id));
+    char *path = subfolder_path(folder, id_folder(id));
     int r = dir_sync(path);
     free(path);
     return r;
 }
 
-void body_file_remove(const struct store *store, const char *id)
+void folder_remove(const struct folder *folder, const char *id)
 {
-    char *path = file_path(store, id);
+    char *path = file_path(folder, id);
     unlink(path);
     free(path);
 }
 
-uint64_t store_space(const struct store *store)
+uint64_t folder_space(const struct folder *folder)
 {
     struct statvfs fs;
-    if (statvfs(store->root, &fs) != 0 || fs.f_blocks == 0) /* 0: a tmpfs without a limit */
+    if (statvfs(folder->root, &fs) != 0 || fs.f_blocks == 0) /* 0: a tmpfs without a limit */
         return UINT64_MAX;
     uint64_t bytes;
     return __builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, &bytes) ? UINT64_MAX : bytes;
@@ -177,11 +177,11 @@ static int each_in_folder(const char *path, void (*file)(void *arg, const char *
     return r;
 }
 
-int store_each(const struct store *store, void (*file)(void *arg, const char *id), void *arg)
+int folder_each(const struct folder *folder, void (*file)(void *arg, const char *id), void *arg)
 {
     int r = 0;
     for (unsigned i = 0; i < ID_FOLDERS && r == 0; i++) {
-        char *path = folder_path(store, i);
+        char *path = subfolder_path(folder, i);
         r = each_in_folder(path, file, arg);
         free(path);
     }
